@@ -26,11 +26,11 @@ class Config(BaseModel):
         """
         values = read_yaml(path)
         for override in overrides or []:
-            _lay(values, override)
+            lay(values, override)
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(f"{path}: {_first_problem(error, cls)}") from None
+            raise ConfigError(f"{path}: {first_problem(error, cls)}") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -53,7 +53,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _lay(values: dict[str, Any], override: str) -> None:
+def lay(values: dict[str, Any], override: str) -> None:
+    """Lay `key.sub=value` over nested settings; the value is YAML, so `true`, `0.5` and `[a, b]` mean what they say.
+
+    Raises:
+        ConfigError: not of that form, or a part of the key is not a group.
+    """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: expected key=value, as in --set data.train=news.jsonl")
@@ -71,7 +76,8 @@ def _lay(values: dict[str, Any], override: str) -> None:
         values[last] = text
 
 
-def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem of a failed validation in one line, with the key that may have been meant."""
     problem = error.errors()[0]
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":

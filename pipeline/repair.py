@@ -1,0 +1,125 @@
+"""Text repaired line by line: mojibake, control characters, odd blanks; and the way back from the repaired to the given text.
+
+The decision that is not obvious: no line is added, dropped or joined, so that line i of the one is line i of the other and
+any span can be led back (`Alignment`).
+
+References: ftfy (R. Speer, 2019), doi:10.5281/zenodo.2591652.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal
+
+from pipeline.config import Config
+
+
+class Repair(Config):
+    """What `clean_line` does beyond dropping control characters and trailing blanks."""
+
+    fix_encoding: bool
+    normalization: Literal["NFC", "NFKC"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A cleaned text and the text it came from: line i of one is line i of the other."""
+
+    given: str
+    cleaned: str
+
+    def to_given(self, start: int, end: int) -> tuple[int, int]:
+        """Where the span `[start, end)` of the cleaned text stands in the text given, both in code points."""
+        if self.given == self.cleaned:
+            return start, end
+        first = self.cleaned.count("\n", 0, start)
+        last = first + self.cleaned.count("\n", start, end)
+        lines = _line_spans(self.given)
+        return self._place(first, start, lines, is_end=False), self._place(last, end, lines, is_end=True)
+
+    def _place(self, index: int, offset: int, lines: Sequence[tuple[int, int]], *, is_end: bool) -> int:
+        begin = 0
+        for _ in range(index):
+            begin = self.cleaned.index("\n", begin) + 1
+        stop = self.cleaned.find("\n", begin)
+        cleaned = self.cleaned[begin : stop if stop >= 0 else len(self.cleaned)]
+        start, end = lines[index]
+        return start + _aligned(cleaned, self.given[start:end], offset - begin, is_end=is_end)
+
+
+def clean_with_span(text: str, span: tuple[int, int] | None, repair: Repair) -> tuple[str, tuple[int, int] | None]:
+    """The cleaned text, and where the span now stands: its three parts are cleaned apart, so nothing merges across its ends."""
+    if span is None or not 0 <= span[0] < span[1] <= len(text):
+        return clean_text(text, repair), None
+    whole = clean_text(text, repair)
+    if whole == text:
+        return text, span
+    before, mention, after = (
+        clean_text(part, repair, strip=False) for part in (text[: span[0]], text[slice(*span)], text[span[1] :])
+    )
+    return before + mention + after, (len(before), len(before) + len(mention))
+
+
+def clean_text(text: str, repair: Repair, *, strip: bool = True) -> str:
+    """The text with every line cleaned and `\\n` between them; cleaning twice changes nothing more."""
+    if text.isascii() and not _UNCLEAN_ASCII.search(text):
+        return text
+    return "\n".join(clean_line(line, repair, strip=strip) for line in _LINE_BREAK.split(text))
+
+
+def clean_line(line: str, repair: Repair, *, strip: bool = True) -> str:
+    """The line without mojibake, control characters, odd blanks and trailing blanks.
+
+    Deliberately kept: letters of any script, emoji, curly quotes, dashes, leading blanks and runs of blanks.
+    """
+    line = _BLANK.sub(" ", _CONTROL.sub("", line))
+    if not line.isascii():
+        line = _BLANK.sub(" ", _CONTROL.sub("", _repaired(line, repair)))
+        line = unicodedata.normalize(repair.normalization, line)
+    return line.rstrip() if strip else line
+
+
+_MAX_REPAIRS = 4  # text garbled more often than this is not text any more
+_MAX_ALIGNED_CHARS = 20_000  # beyond it, aligning a repaired line character by character would take too long
+_LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff\u00ad\u200b\u2060\ud800-\udfff]")
+_BLANK = re.compile("[\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_UNCLEAN_ASCII = re.compile("[\x00-\x09\x0b-\x1f\x7f]|[ ](?=\n|$)")
+
+
+def _repaired(line: str, repair: Repair) -> str:
+    if not repair.fix_encoding:
+        return line
+    from ftfy import fix_encoding
+    from ftfy.badness import is_bad
+
+    for _ in range(_MAX_REPAIRS):
+        if not is_bad(line) or (repaired := fix_encoding(line)) == line:
+            break
+        line = repaired
+    return line
+
+
+def _line_spans(text: str) -> list[tuple[int, int]]:
+    spans, begin = [], 0
+    for found in _LINE_BREAK.finditer(text):
+        spans.append((begin, found.start()))
+        begin = found.end()
+    return [*spans, (begin, len(text))]
+
+
+def _aligned(cleaned: str, given: str, offset: int, *, is_end: bool) -> int:
+    """The offset in `given` that answers to `offset` in `cleaned`; between two matches, the nearer outer edge."""
+    if cleaned == given or max(len(cleaned), len(given)) > _MAX_ALIGNED_CHARS:
+        return min(offset, len(given))
+    for block in SequenceMatcher(None, cleaned, given, autojunk=False).get_matching_blocks():
+        if block.a <= offset < block.a + block.size or (is_end and block.a < offset <= block.a + block.size):
+            return block.b + offset - block.a
+        if block.a > offset:
+            return block.b
+    return len(given)
+
