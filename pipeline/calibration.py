@@ -1,0 +1,210 @@
+"""Honest probabilities and sets with a stated coverage: arrays in, arrays out.
+
+Single label: one temperature (shape of the ranking kept, so accuracy cannot change) or an isotonic curve for each class.
+Several labels: Platt's sigmoid or an isotonic curve for each. Sets: split conformal, overall or class by class.
+References: Guo et al. 2017, On Calibration of Modern Neural Networks; Platt 1999 with the priors of Lin, Lin and Weng 2007;
+Sadinle, Lei and Wasserman 2019, Least Ambiguous Set-Valued Classifiers; Yang 2001 (SCutFBR thresholds).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field as Bounds
+from scipy.optimize import minimize, minimize_scalar
+
+from pipeline.config import Config
+from pipeline.errors import DataError
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+TINY = 1e-12
+
+
+class CalibrationConfig(Config):
+    """How probabilities are made honest, and what sets promise.
+
+    `source`: on the held-out examples, or out of fold on all examples given (then the final fit learns from all of them).
+    """
+
+    method: Literal["temperature", "isotonic", "platt", "none"]
+    source: Literal["held_out", "folds"]
+    n_folds: int = Bounds(ge=2)
+    min_held_out: int = Bounds(ge=1)
+    coverage: float = Bounds(gt=0, lt=1)
+    per_class: bool
+    threshold: Literal["half", "tuned"]
+    min_positives: int = Bounds(ge=1)
+    at_least_one: bool
+
+
+@dataclass(slots=True)
+class Calibrator:
+    """From raw to calibrated probabilities, by `method`; `parameters_` is all it learned."""
+
+    method: Literal["temperature", "isotonic", "platt", "none"]
+    multi_label: bool
+    parameters_: dict[str, Array] = field(default_factory=dict)
+
+    def fit(self, probabilities: Array, member: Flags) -> Self:
+        """Itself, fitted on raw probabilities and who belongs where, both (n, k); rows with NaN are left out.
+
+        Raises:
+            DataError: a method that does not suit the kind of task.
+        """
+        if (self.method == "temperature" and self.multi_label) or (self.method == "platt" and not self.multi_label):
+            raise DataError(
+                f"calibration '{self.method}' is not for {'several labels' if self.multi_label else 'one label'}"
+            )
+        if self.method == "temperature":
+            kept = ~np.isnan(probabilities).any(axis=1)
+            self.parameters_ = {
+                "temperature": np.array([fit_temperature(probabilities[kept], member[kept].argmax(axis=1))])
+            }
+        elif self.method == "platt":
+            self.parameters_ = {
+                "platt": np.stack([fit_platt(p, m) for p, m in zip(probabilities.T, member.T, strict=True)])
+            }
+        elif self.method == "isotonic":
+            for i, (p, m) in enumerate(zip(probabilities.T, member.T, strict=True)):
+                self.parameters_[f"x.{i}"], self.parameters_[f"y.{i}"] = fit_isotonic(p, m)
+        return self
+
+    def apply(self, probabilities: Array) -> Array:
+        """Calibrated probabilities; rows sum to one unless labels are independent."""
+        match self.method:
+            case "temperature":
+                return with_temperature(probabilities, float(self.parameters_["temperature"][0]))
+            case "platt":
+                slope, offset = self.parameters_["platt"].T
+                return _sigmoid(slope * _logit(probabilities) + offset)
+            case "isotonic":
+                curves = [
+                    (self.parameters_[f"x.{i}"], self.parameters_[f"y.{i}"]) for i in range(probabilities.shape[1])
+                ]
+                bent = np.stack([np.interp(p, x, y) for p, (x, y) in zip(probabilities.T, curves, strict=True)], axis=1)
+                return bent if self.multi_label else _normalised(bent, probabilities)
+            case "none":
+                return probabilities
+
+
+def fit_temperature(probabilities: Array, y: NDArray[np.int64]) -> float:
+    """The temperature that gives the true classes the highest likelihood; 1 where there is nothing to learn from."""
+    if not len(y):
+        return 1.0
+    logs = np.log(np.maximum(probabilities, TINY))
+
+    def loss(log_temperature: float) -> float:
+        scaled = logs / np.exp(log_temperature)
+        top = scaled.max(axis=1)
+        return float(np.mean(np.log(np.exp(scaled - top[:, None]).sum(axis=1)) + top - scaled[np.arange(len(y)), y]))
+
+    found: Any = minimize_scalar(loss, bounds=(-4.0, 4.0), method="bounded", options={"xatol": 1e-4})
+    return float(np.exp(found.x))
+
+
+def with_temperature(probabilities: Array, temperature: float) -> Array:
+    """Probabilities to the power of 1 / temperature, scaled to sum to one."""
+    scaled = np.log(np.maximum(probabilities, TINY)) / temperature
+    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def fit_platt(p: Array, member: Flags) -> Array:
+    """Slope and offset on the logit that give the labels the highest likelihood; the identity without both classes."""
+    known = ~np.isnan(p)
+    x, m = _logit(p[known]), member[known]
+    n_true, n_false = int(m.sum()), int((~m).sum())
+    if not n_true or not n_false:
+        return np.array([1.0, 0.0])
+    aim = np.where(m, (n_true + 1.0) / (n_true + 2.0), 1.0 / (n_false + 2.0))
+
+    def loss(ab: Array) -> tuple[float, Array]:
+        z = ab[0] * x + ab[1]
+        error = _sigmoid(z) - aim
+        return float(np.sum(np.logaddexp(0.0, z) - aim * z)), np.array([np.sum(error * x), np.sum(error)])
+
+    found: Any = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(1e-3, None), (None, None)])
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def fit_isotonic(p: Array, member: Flags) -> tuple[Array, Array]:
+    """The knots (x ascending, y never falling) of the monotone curve nearest to the labels; y is kept off 0 and 1."""
+    from sklearn.isotonic import IsotonicRegression
+
+    known = ~np.isnan(p)
+    if not known.any():
+        return np.array([0.0, 1.0]), np.array([0.0, 1.0])
+    margin = 1.0 / (known.sum() + 2.0)
+    fitted = IsotonicRegression(y_min=margin, y_max=1.0 - margin, out_of_bounds="clip")
+    fitted.fit(p[known], member[known].astype(np.float64))
+    return np.asarray(fitted.X_thresholds_, dtype=np.float64), np.asarray(fitted.y_thresholds_, dtype=np.float64)
+
+
+def conformal_threshold(probabilities: Array, y: NDArray[np.int64], coverage: float, per_class: bool) -> Array:
+    """For each class the least probability that puts it into the set, (n_classes,).
+
+    Of new examples like these at least a `coverage` part has its true class in the set; with `per_class` that holds in each
+    class. A class with too few examples for the promise gets 0: it is always in the set.
+    """
+    n_classes = probabilities.shape[1]
+    true = probabilities[np.arange(len(y)), y]
+    if not per_class:
+        return np.full(n_classes, _lower_quantile(true, coverage))
+    return np.array([_lower_quantile(true[y == label_id], coverage) for label_id in range(n_classes)])
+
+
+def conformal_sets(probabilities: Array, thresholds: Array) -> Flags:
+    """Which classes are in the set of each example, (n, n_classes)."""
+    return probabilities >= thresholds
+
+
+def tuned_thresholds(probabilities: Array, member: Flags, min_positives: int) -> Array:
+    """For each label the probability above which it is given: the one with the best F1 on these examples.
+
+    A label with fewer than `min_positives` positives has too little to tune on: it gets the threshold that is best for all
+    such labels together, as does a label whose own best is worse than that. NaN counts as not given.
+    """
+    filled = np.where(np.isnan(probabilities), -1.0, probabilities)
+    shared = _best_f1_threshold(filled.ravel(), member.ravel(), 0.5)
+    rare = member.sum(axis=0) < min_positives
+    if rare.any():
+        shared = _best_f1_threshold(filled[:, rare].ravel(), member[:, rare].ravel(), shared)
+    tuned = [_best_f1_threshold(p, m, shared) for p, m in zip(filled.T, member.T, strict=True)]
+    return np.where(rare, shared, np.array(tuned))
+
+
+def _best_f1_threshold(p: Array, member: Flags, otherwise: float) -> float:
+    if not member.any():
+        return otherwise
+    order = np.argsort(-p, kind="stable")
+    ordered, hits = p[order], np.cumsum(member[order])
+    f1 = 2.0 * hits / (np.arange(1, len(p) + 1) + member.sum())
+    f1[:-1][ordered[:-1] == ordered[1:]] = -1.0
+    f1[ordered < 0] = -1.0
+    best = int(np.argmax(f1))
+    below = ordered[best + 1] if best + 1 < len(p) else 0.0
+    return float((ordered[best] + max(0.0, below)) / 2.0) if f1[best] > 0 else otherwise
+
+
+def _lower_quantile(values: Array, coverage: float) -> float:
+    """The value that at least a `coverage` part of new values reaches: the floor((n + 1)(1 - coverage))-th smallest."""
+    rank = int(np.floor((len(values) + 1) * (1.0 - coverage) + 1e-9))
+    return float(np.sort(values)[rank - 1]) if rank >= 1 else 0.0
+
+
+def _normalised(bent: Array, otherwise: Array) -> Array:
+    total = bent.sum(axis=1, keepdims=True)
+    return np.where(total > 0, bent / np.maximum(total, TINY), otherwise)
+
+
+def _logit(p: Array) -> Array:
+    kept = np.clip(p, TINY, 1.0 - TINY)
+    return np.log(kept) - np.log1p(-kept)
+
+
+def _sigmoid(z: Array) -> Array:
+    return 1.0 / (1.0 + np.exp(-z))

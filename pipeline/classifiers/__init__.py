@@ -1,0 +1,63 @@
+"""One contract for every kind of classifier: `fit`, `predict_proba`, `classes_`, evidence, save and load; chosen by `kind`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipeline.classifiers.linear import LinearClassifier, LinearConfig
+from pipeline.document import Example
+from pipeline.errors import ArtifactError
+
+ClassifierConfig: TypeAlias = Annotated[LinearConfig, Field()]
+
+
+class Classifier(Protocol):
+    """What every kind offers. With `multi_label` y holds tuples of labels and the columns are independent."""
+
+    classes_: NDArray[np.str_]
+
+    def fit(self, examples: Sequence[Example], y: Sequence[str] | Sequence[tuple[str, ...]]) -> Self: ...
+
+    def out_of_fold(
+        self, examples: Sequence[Example], y: Sequence[str] | Sequence[tuple[str, ...]], folds: NDArray[np.int64] | None
+    ) -> NDArray[np.float64]: ...
+
+    def predict_proba(self, examples: Sequence[Example]) -> NDArray[np.float64]: ...
+
+    def sentence_weights(
+        self, example: Example, spans: Sequence[tuple[int, int]], label: str
+    ) -> NDArray[np.float64]: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self: ...
+
+
+def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifier:
+    """A classifier of the kind the settings name, yet to be fitted."""
+    return LinearClassifier(config, multi_label, seed)
+
+
+def load(folder: Path) -> Classifier:
+    """The classifier saved in a folder.
+
+    Raises:
+        ArtifactError: the folder holds none.
+    """
+    try:
+        kind = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))["config"]["kind"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{folder}: holds no classifier ({error})") from None
+    match kind:
+        case "linear":
+            return LinearClassifier.load(folder)
+        case _:
+            raise ArtifactError(f"{folder}: unknown kind of classifier '{kind}'")

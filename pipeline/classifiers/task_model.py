@@ -1,0 +1,320 @@
+"""What a task's training leaves behind: a classifier, its calibration, its sets and thresholds, in one verified folder.
+
+`model.json` lists every other file with its sha256; `load` checks them before it parses any. The digest of the model is the
+sha256 over those digests, so equal models have equal names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from pipeline import classifiers
+from pipeline.calibration import CalibrationConfig, Calibrator, conformal_sets, conformal_threshold, tuned_thresholds
+from pipeline.classifiers.linear import grouped_folds
+from pipeline.document import Example, LabelPrediction
+from pipeline.errors import ArtifactError, DataError
+
+TaskKind: TypeAlias = Literal["single", "multi", "target"]
+Array = NDArray[np.float64]
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TaskModel:
+    """A fitted task. Probabilities are calibrated; see the module for the folder it is saved as."""
+
+    task: str
+    task_kind: TaskKind
+    classifier: classifiers.Classifier
+    calibration: CalibrationConfig
+    calibrator: Calibrator
+    label_thresholds: Array
+    set_thresholds: Array
+    absent_thresholds: Array
+    priors: Array
+    saved_digest: str = ""
+
+    @classmethod
+    def fit(
+        cls,
+        task: str,
+        task_kind: TaskKind,
+        classifier: classifiers.ClassifierConfig,
+        calibration: CalibrationConfig,
+        train: Sequence[Example],
+        held_out: Sequence[Example] | None,
+        seed: int,
+    ) -> Self:
+        """A model fitted on `train`, calibrated on `held_out`, or out of fold on both and then fitted on both.
+
+        Raises:
+            DataError: no example, one class only, an example without a label or with several where one is expected.
+        """
+        multi_label = task_kind == "multi"
+        fitted = classifiers.build(classifier, multi_label=multi_label, seed=seed)
+        held_out = held_out or []
+        if calibration.source == "held_out" and len(held_out) >= calibration.min_held_out:
+            learned = list(train)
+            fitted.fit(learned, _labels(learned, multi_label))
+            judged, raw = list(held_out), fitted.predict_proba(held_out)
+        else:
+            learned = judged = [*train, *held_out]
+            y = _labels(learned, multi_label)
+            folds = grouped_folds(learned, y, calibration.n_folds, seed)
+            raw = fitted.out_of_fold(learned, y, folds)
+        return cls._calibrated(task, task_kind, fitted, calibration, learned, judged, raw)
+
+    @classmethod
+    def _calibrated(
+        cls,
+        task: str,
+        task_kind: TaskKind,
+        fitted: classifiers.Classifier,
+        calibration: CalibrationConfig,
+        learned: Sequence[Example],
+        judged: Sequence[Example],
+        raw: Array,
+    ) -> Self:
+        multi_label = task_kind == "multi"
+        member = _membership(judged, fitted.classes_)
+        usable = member.any(axis=1) | multi_label
+        raw, member = raw[usable], member[usable]
+        calibrator = Calibrator(calibration.method, multi_label).fit(raw, member)
+        n = len(fitted.classes_)
+        given, present, absent = np.full(n, 0.5), np.zeros(n), np.ones(n)
+        probabilities = calibrator.apply(raw)
+        if multi_label:
+            if calibration.threshold == "tuned":
+                given = tuned_thresholds(probabilities, member, calibration.min_positives)
+            absent = np.array(
+                [_upper(p[~m], calibration.coverage) for p, m in zip(probabilities.T, member.T, strict=True)]
+            )
+        else:
+            whole = ~np.isnan(probabilities).any(axis=1)
+            y = member[whole].argmax(axis=1)
+            present = conformal_threshold(probabilities[whole], y, calibration.coverage, calibration.per_class)
+        priors = _membership(learned, fitted.classes_).mean(axis=0)
+        return cls(task, task_kind, fitted, calibration, calibrator, given, present, absent, priors)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of `predict_proba`."""
+        return tuple(self.classifier.classes_.tolist())
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the settings and file digests of the model, the same saved or not."""
+        if self.saved_digest:
+            return self.saved_digest
+        with tempfile.TemporaryDirectory() as scratch:
+            return _write(self, Path(scratch))
+
+    def predict_proba(self, examples: Sequence[Example]) -> Array:
+        """Calibrated probabilities, float64 (n, n_labels); the shares of training where an example has no words."""
+        if not examples:
+            return np.empty((0, len(self.labels)))
+        probabilities = self.calibrator.apply(self.classifier.predict_proba(examples))
+        blank = [i for i, example in enumerate(examples) if _is_blank(example)]
+        probabilities[blank] = self.priors
+        return probabilities
+
+    def predict(self, examples: Sequence[Example]) -> list[tuple[LabelPrediction, ...]]:
+        """The predictions of each example: one entry, or with several labels one a label above its threshold.
+
+        An example without words is answered with the shares of training, all labels in its set, abstained.
+        """
+        probabilities = self.predict_proba(examples)
+        if self.task_kind == "multi":
+            return [self._several(example, row) for example, row in zip(examples, probabilities, strict=True)]
+        sets = conformal_sets(probabilities, self.set_thresholds)
+        return [
+            (self._one(example, row, inside),)
+            for example, row, inside in zip(examples, probabilities, sets, strict=True)
+        ]
+
+    def sentence_weights(self, example: Example, spans: Sequence[tuple[int, int]], label: str) -> Array:
+        """What each span of the text adds to the label's score, before calibration."""
+        if label not in self.labels:
+            raise DataError(f"task '{self.task}' has no label '{label}'; it has {', '.join(self.labels)}")
+        return self.classifier.sentence_weights(example, spans, label)
+
+    def save(self, folder: Path) -> None:
+        """Writes the model as a folder, whole or not at all; what stood there is replaced."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            _write(self, building)
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(building, folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model saved in a folder, after every file in it was checked.
+
+        Raises:
+            ArtifactError: no model, another format, a file missing, added or changed.
+        """
+        header = _verified(folder)
+        arrays = load_file(folder / "task.safetensors")
+        calibration = CalibrationConfig.model_validate(header["calibration"])
+        learned = {
+            name.removeprefix("calibrator."): array for name, array in arrays.items() if name.startswith("calibrator.")
+        }
+        return cls(
+            task=header["task"],
+            task_kind=header["task_kind"],
+            classifier=classifiers.load(folder / "classifier"),
+            calibration=calibration,
+            calibrator=Calibrator(calibration.method, header["task_kind"] == "multi", learned),
+            label_thresholds=arrays["label_thresholds"],
+            set_thresholds=arrays["set_thresholds"],
+            absent_thresholds=arrays["absent_thresholds"],
+            priors=arrays["priors"],
+            saved_digest=header["digest"],
+        )
+
+    def _one(self, example: Example, row: Array, inside: NDArray[np.bool_]) -> LabelPrediction:
+        blank = _is_blank(example)
+        kept = tuple(label for label, held in zip(self.labels, inside.tolist(), strict=True) if held or blank)
+        best = int(row.argmax())
+        return LabelPrediction(
+            label=self.labels[best],
+            probability=float(row[best]),
+            probabilities=self._spelt(row),
+            set=kept,
+            abstained=blank or len(kept) != 1,
+            target=example.target,
+        )
+
+    def _several(self, example: Example, row: Array) -> tuple[LabelPrediction, ...]:
+        """An entry's set is its label where its absence can be excluded at the stated coverage, else empty and abstained."""
+        blank = _is_blank(example)
+        given = [] if blank else np.flatnonzero(row >= self.label_thresholds).tolist()
+        if not given and not blank and self.calibration.at_least_one:
+            given = [int((row / np.maximum(self.label_thresholds, 1e-6)).argmax())]
+        sure = row > self.absent_thresholds
+        return tuple(
+            LabelPrediction(
+                label=self.labels[i],
+                probability=float(row[i]),
+                probabilities=self._spelt(row),
+                set=(self.labels[i],) if sure[i] else (),
+                abstained=not sure[i],
+                target=example.target,
+            )
+            for i in sorted(given, key=lambda i: -row[i])
+        )
+
+    def _spelt(self, row: Array) -> dict[str, float]:
+        return dict(zip(self.labels, row.tolist(), strict=True))
+
+
+def _labels(examples: Sequence[Example], multi_label: bool) -> Any:
+    if multi_label:
+        return [example.labels for example in examples]
+    for i, example in enumerate(examples, start=1):
+        if len(example.labels) != 1:
+            raise DataError(
+                f"'{example.id}' has {len(example.labels)} labels; this kind of task takes exactly one", row=i
+            )
+    return [example.labels[0] for example in examples]
+
+
+def _membership(examples: Sequence[Example], classes: NDArray[np.str_]) -> NDArray[np.bool_]:
+    place = {label: i for i, label in enumerate(classes.tolist())}
+    member = np.zeros((len(examples), len(classes)), dtype=bool)
+    for i, example in enumerate(examples):
+        member[i, [place[label] for label in example.labels if label in place]] = True
+    return member
+
+
+def _upper(values: Array, coverage: float) -> float:
+    kept = np.sort(values[~np.isnan(values)])
+    rank = int(np.ceil((len(kept) + 1) * coverage - 1e-9))
+    return float(kept[rank - 1]) if 1 <= rank <= len(kept) else 1.0
+
+
+def _is_blank(example: Example) -> bool:
+    return not any(character.isalnum() for character in example.text) and not example.title.strip()
+
+
+def _write(model: TaskModel, folder: Path) -> str:
+    """Writes the files of a model; its digest."""
+    model.classifier.save(folder / "classifier")
+    arrays = {f"calibrator.{name}": array for name, array in model.calibrator.parameters_.items()}
+    arrays |= {
+        "label_thresholds": model.label_thresholds,
+        "set_thresholds": model.set_thresholds,
+        "absent_thresholds": model.absent_thresholds,
+        "priors": model.priors,
+    }
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "task.safetensors")
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "task": model.task,
+        "task_kind": model.task_kind,
+        "labels": model.labels,
+        "calibration": model.calibration.model_dump(mode="json"),
+        "files": _digests(folder),
+    }
+    header["digest"] = _digest_over(header)
+    text = json.dumps(header, ensure_ascii=False, indent=1, sort_keys=True)
+    (folder / "model.json").write_text(text + "\n", encoding="utf-8")
+    return header["digest"]
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() != "model.json"
+    )
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_over(header: dict[str, Any]) -> str:
+    named = {key: value for key, value in header.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(named, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def _verified(folder: Path) -> dict[str, Any]:
+    try:
+        header = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"{folder}: holds no readable model.json ({error}); train the task, or name another model"
+        ) from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT or not isinstance(header.get("files"), dict):
+        raise ArtifactError(f"{folder}: model.json is not of format {FORMAT}; train the task again")
+    if header.get("digest") != _digest_over(header) or header.get("task_kind") not in get_args(TaskKind):
+        raise ArtifactError(f"{folder}: model.json was changed after it was written; train the task again")
+    found = _digests(folder)
+    for name in sorted(found.keys() | header["files"].keys()):
+        if found.get(name) != header["files"].get(name):
+            what = (
+                "is missing"
+                if name not in found
+                else "was not saved with it"
+                if name not in header["files"]
+                else "was changed"
+            )
+            raise ArtifactError(f"{folder}: {name} {what}; the model cannot be trusted, train the task again")
+    return header

@@ -1,0 +1,95 @@
+"""Calibration and conformal sets on simulated probabilities whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.calibration import (
+    Calibrator,
+    conformal_sets,
+    conformal_threshold,
+    fit_platt,
+    fit_temperature,
+    tuned_thresholds,
+    with_temperature,
+)
+from pipeline.errors import DataError
+
+
+def _drawn(n: int, n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Honest probabilities and labels drawn from them."""
+    rng = np.random.default_rng(seed)
+    honest = rng.dirichlet(np.full(n_classes, 0.4), size=n)
+    y = (honest.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    return honest, y
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 3.0])
+def test_the_temperature_that_spoiled_honest_probabilities_is_found_again(temperature):
+    honest, y = _drawn(20_000, 4, 0)
+    spoiled = with_temperature(honest, 1 / temperature)
+    assert fit_temperature(spoiled, y) == pytest.approx(temperature, rel=0.05)
+
+
+def test_temperature_never_changes_which_class_is_best():
+    honest, y = _drawn(500, 5, 1)
+    calibrator = Calibrator("temperature", False).fit(honest, np.eye(5, dtype=bool)[y])
+    np.testing.assert_array_equal(calibrator.apply(honest).argmax(axis=1), honest.argmax(axis=1))
+
+
+@pytest.mark.parametrize("method", ["temperature", "isotonic", "none"])
+def test_rows_sum_to_one(method):
+    honest, y = _drawn(300, 3, 2)
+    applied = Calibrator(method, False).fit(honest, np.eye(3, dtype=bool)[y]).apply(honest)
+    np.testing.assert_allclose(applied.sum(axis=1), 1.0, atol=1e-12)
+
+
+def test_platt_undoes_a_slope_and_an_offset():
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=50_000)
+    member = rng.random(50_000) < 1 / (1 + np.exp(-(2.0 * logits - 1.0)))
+    slope, offset = fit_platt(1 / (1 + np.exp(-logits)), member)
+    assert slope == pytest.approx(2.0, abs=0.1) and offset == pytest.approx(-1.0, abs=0.05)
+
+
+def test_platt_without_both_classes_changes_nothing():
+    np.testing.assert_array_equal(fit_platt(np.array([0.2, 0.4]), np.array([False, False])), [1.0, 0.0])
+
+
+@pytest.mark.parametrize(("method", "multi_label"), [("temperature", True), ("platt", False)])
+def test_a_method_that_does_not_suit_the_task_is_refused(method, multi_label):
+    with pytest.raises(DataError, match=method):
+        Calibrator(method, multi_label).fit(np.full((2, 2), 0.5), np.eye(2, dtype=bool))
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+def test_sets_cover_what_they_promise_on_new_examples(per_class):
+    probabilities, y = _drawn(20_000, 4, 4)
+    thresholds = conformal_threshold(probabilities[:10_000], y[:10_000], 0.9, per_class)
+    held = conformal_sets(probabilities[10_000:], thresholds)[np.arange(10_000), y[10_000:]]
+    assert 0.89 < held.mean() < 0.91
+    if per_class:
+        assert all(0.88 < held[y[10_000:] == label_id].mean() < 0.92 for label_id in range(4))
+
+
+def test_a_class_too_small_for_the_promise_is_always_in_the_set():
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    assert conformal_threshold(probabilities, np.array([0, 0, 1]), 0.9, True).tolist() == [0.0, 0.0]
+
+
+def test_the_tuned_threshold_parts_what_can_be_parted():
+    p = np.array([[0.1, 0.01], [0.2, 0.02], [0.3, 0.03], [0.35, 0.05]])
+    member = np.array([[False, False], [False, False], [True, True], [True, False]])
+    thresholds = tuned_thresholds(p, member, 1)
+    assert 0.2 < thresholds[0] <= 0.3
+    assert thresholds[1] <= 0.03
+
+
+def test_rare_labels_share_one_threshold():
+    rng = np.random.default_rng(5)
+    p, member = rng.random((200, 3)), np.zeros((200, 3), dtype=bool)
+    member[:2, 0] = member[3:5, 1] = True
+    member[:100, 2] = True
+    thresholds = tuned_thresholds(p, member, 10)
+    assert thresholds[0] == thresholds[1]

@@ -1,0 +1,273 @@
+"""The contract of every classifier, and what a task's model does with odd examples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from pipeline import classifiers
+from pipeline.calibration import CalibrationConfig
+from pipeline.classifiers.linear import grouped_folds
+from pipeline.classifiers.target import MASK, mention_of, view, view_text
+from pipeline.classifiers.task_model import TaskModel
+from pipeline.document import Example
+from pipeline.errors import ArtifactError, DataError
+
+TOPICS = {
+    "finance": "shares market profit bank quarterly growth investors euro",
+    "sport": "match goal striker league coach stadium cup referee",
+    "tech": "software chip phone network users device code browser",
+}
+
+
+def space(field: str = "all", unit: str = "word", **changes: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "field": field,
+        "unit": unit,
+        "min_n": 1,
+        "max_n": 2,
+        "min_df": 1,
+        "max_features": None,
+        "min_chars": 2,
+        "sublinear": True,
+        "idf": True,
+        "weight": 1.0,
+        "window": 0,
+    }
+    return settings | changes
+
+
+def linear(**changes: Any) -> classifiers.ClassifierConfig:
+    settings: dict[str, Any] = {
+        "kind": "linear",
+        "spaces": [space(), space("title", "char_wb", max_n=3)],
+        "loss": "squared_hinge",
+        "c": [1.0],
+        "n_folds": 3,
+        "class_weight": "none",
+        "max_iterations": 1000,
+        "tolerance": 0.001,
+    }
+    return TypeAdapter(classifiers.ClassifierConfig).validate_python(settings | changes)
+
+
+def calibration(**changes: Any) -> CalibrationConfig:
+    settings: dict[str, Any] = {
+        "method": "temperature",
+        "source": "folds",
+        "n_folds": 4,
+        "min_held_out": 10,
+        "coverage": 0.9,
+        "per_class": False,
+        "threshold": "tuned",
+        "min_positives": 4,
+        "at_least_one": True,
+    }
+    return CalibrationConfig.model_validate(settings | changes)
+
+
+def articles(n_each: int, seed: int = 0) -> list[Example]:
+    rng = np.random.default_rng(seed)
+    made = []
+    for label, vocabulary in TOPICS.items():
+        for i in range(n_each):
+            drawn = " ".join(rng.choice([*vocabulary.split(), "the", "said", "today", "new", "year"], size=14))
+            made.append(
+                Example(id=f"{label}-{seed}-{i}", text=f"{drawn}.", title=f"{drawn.split()[0]} news", labels=(label,))
+            )
+    return made
+
+
+def several(n_each: int, seed: int = 0) -> list[Example]:
+    plain = articles(n_each, seed)
+    mixed = [
+        replace(a, id=f"{a.id}+", text=f"{a.text} {b.text}", labels=tuple(sorted({*a.labels, *b.labels})))
+        for a, b in zip(plain, reversed(plain), strict=True)
+    ]
+    return plain + mixed
+
+
+def fitted(task_kind: Any = "single", **changes: Any) -> TaskModel:
+    train = several(12) if task_kind == "multi" else articles(12)
+    method = calibration(method="platt") if task_kind == "multi" else calibration()
+    return TaskModel.fit("topic", task_kind, linear(**changes), method, train, None, 0)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("loss", ["squared_hinge", "logistic"])
+def test_a_classifier_keeps_the_contract(multi_label, loss, tmp_path: Path):
+    train = several(8) if multi_label else articles(8)
+    y: Any = [example.labels if multi_label else example.labels[0] for example in train]
+    classifier = classifiers.build(linear(loss=loss), multi_label=multi_label, seed=3)
+    assert classifier.fit(train, y) is classifier
+    assert classifier.classes_.tolist() == sorted(TOPICS)
+    new = articles(5, seed=9)
+    probabilities = classifier.predict_proba(new)
+    assert probabilities.shape == (15, 3) and probabilities.dtype == np.float64
+    if not multi_label:
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    said = classifier.classes_[probabilities.argmax(axis=1)]
+    assert np.mean(said == [example.labels[0] for example in new]) > 0.9
+    classifier.save(tmp_path / "saved")
+    np.testing.assert_array_equal(classifiers.load(tmp_path / "saved").predict_proba(new), probabilities)
+    again = classifiers.build(linear(loss=loss), multi_label=multi_label, seed=3).fit(train, y)
+    np.testing.assert_array_equal(again.predict_proba(new), probabilities)
+
+
+def test_an_answer_does_not_depend_on_its_neighbours():
+    model, new = fitted(), articles(6, seed=5)
+    together = model.predict_proba(new)
+    alone = np.concatenate([model.predict_proba([example]) for example in new])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_sentence_weights_sum_to_the_score():
+    classifier = classifiers.build(linear(spaces=[space("text")]), multi_label=False, seed=0)
+    train = articles(8)
+    classifier.fit(train, [example.labels[0] for example in train])
+    example = Example(id="x", text="The match had a goal. Shares fell today. The coach said: new phone!")
+    cuts = [0, 22, 41, len(example.text)]
+    weights = classifier.sentence_weights(example, list(pairwise(cuts)), "sport")
+    column = classifier.classes_.tolist().index("sport")
+    score = classifier.scores([example])[0, column] - classifier.intercepts_[column]
+    assert weights.sum() == pytest.approx(score, abs=1e-6)
+    assert weights.argmax() == 0 and weights[1] < 0
+
+
+@pytest.mark.parametrize("task_kind", ["single", "multi"])
+def test_a_saved_model_answers_with_the_same_bits(task_kind, tmp_path: Path):
+    model, new = fitted(task_kind), articles(6, seed=2)
+    model.save(tmp_path / "model")
+    loaded = TaskModel.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(new), model.predict_proba(new))
+    assert loaded.predict(new) == model.predict(new)
+    assert loaded.digest == model.digest == fitted(task_kind).digest
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", ["classifier/classifier.json", "classifier/linear.safetensors", "task.safetensors"])
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_damaged_model_is_refused_before_it_is_parsed(name, damage, tmp_path: Path):
+    fitted().save(tmp_path / "model")
+    path = tmp_path / "model" / name
+    path.unlink() if damage == "missing" else path.write_bytes(b"{" + path.read_bytes())
+    with pytest.raises(ArtifactError, match=rf"{path.name} .*{damage}"):
+        TaskModel.load(tmp_path / "model")
+
+
+def test_a_file_slipped_into_a_model_and_a_folder_without_one_are_refused(tmp_path: Path):
+    fitted().save(tmp_path / "model")
+    (tmp_path / "model" / "extra.bin").write_bytes(b"x")
+    with pytest.raises(ArtifactError, match=r"extra\.bin was not saved with it"):
+        TaskModel.load(tmp_path / "model")
+    with pytest.raises(ArtifactError, match=r"model\.json"):
+        TaskModel.load(tmp_path / "nowhere")
+
+
+def test_an_edited_header_is_refused(tmp_path: Path):
+    fitted().save(tmp_path / "model")
+    header = tmp_path / "model" / "model.json"
+    header.write_text(header.read_text(encoding="utf-8").replace('"single"', '"target"'), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="changed"):
+        TaskModel.load(tmp_path / "model")
+
+
+def test_one_class_is_refused_by_name():
+    train = [replace(example, labels=("sport",)) for example in articles(4)]
+    with pytest.raises(DataError, match="'sport'"):
+        TaskModel.fit("topic", "single", linear(), calibration(), train, None, 0)
+
+
+@pytest.mark.parametrize("labels", [(), ("sport", "tech")])
+def test_an_example_without_exactly_one_label_is_refused_by_row(labels):
+    train = articles(4)
+    train[2] = replace(train[2], labels=labels)
+    with pytest.raises(DataError, match="row 3"):
+        TaskModel.fit("topic", "single", linear(), calibration(), train, None, 0)
+
+
+def test_a_class_with_one_example_is_learned_all_the_same():
+    train = [*articles(10), Example(id="odd", text="gardening roses tulips compost", labels=("garden",))]
+    model = TaskModel.fit("topic", "single", linear(), calibration(), train, None, 0)
+    assert "garden" in model.labels
+    assert model.predict([Example(id="new", text="tulips and roses in compost gardening")])[0][0].label == "garden"
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "...!?"])
+@pytest.mark.parametrize("task_kind", ["single", "multi"])
+def test_an_empty_text_gets_the_shares_of_training_and_is_flagged(text, task_kind):
+    model = fitted(task_kind)
+    blank = Example(id="blank", text=text)
+    np.testing.assert_allclose(model.predict_proba([blank])[0], model.priors)
+    answered = model.predict([blank])[0]
+    assert all(entry.abstained for entry in answered)
+    assert task_kind == "multi" or answered[0].set == model.labels
+
+
+def test_no_examples_give_no_predictions():
+    assert fitted().predict([]) == [] and fitted().predict_proba([]).shape == (0, 3)
+
+
+def test_held_out_examples_with_an_unseen_label_do_not_stop_calibration():
+    held_out = [*articles(6, seed=4), Example(id="new", text="roses", labels=("garden",))]
+    model = TaskModel.fit("topic", "single", linear(), calibration(source="held_out"), articles(10), held_out, 0)
+    assert model.labels == tuple(sorted(TOPICS))
+
+
+def test_several_labels_are_given_above_their_thresholds():
+    model = fitted("multi")
+    entries = model.predict([Example(id="x", text=f"{TOPICS['sport']} {TOPICS['tech']}")])[0]
+    assert {entry.label for entry in entries} == {"sport", "tech"}
+    assert [entry.probability for entry in entries] == sorted((entry.probability for entry in entries), reverse=True)
+
+
+def test_folds_keep_groups_whole_and_spread_each_label():
+    examples = [Example(id=str(i), text="x", group=f"g{i // 2}") for i in range(80)]
+    y = [("rare" if i < 16 else "common") for i in range(80)]
+    folds = grouped_folds(examples, y, 4, seed=1)
+    assert all(folds[i] == folds[i + 1] for i in range(0, 80, 2))
+    assert np.bincount(folds[:16]).tolist() == [4, 4, 4, 4]
+
+
+def test_a_settings_value_is_chosen_on_folds():
+    train = articles(10)
+    classifier = classifiers.build(linear(c=[1e-6, 1.0]), multi_label=False, seed=0)
+    classifier.fit(train, [example.labels[0] for example in train])
+    assert classifier.c_ in (1e-6, 1.0)
+
+
+MARKED = Example(
+    id="t", text="Critics say Ann Lee failed. But ann lee won the vote, they admit.", target="Ann Lee", span=(12, 19)
+)
+
+
+def test_swapping_the_name_of_a_target_keeps_its_views():
+    other = Example(
+        id="t", text=MARKED.text.replace("Ann Lee", "Bo").replace("ann lee", "bo"), target="Bo", span=(12, 14)
+    )
+    for field in ("masked", "sentence", "near", "before", "after"):
+        assert view_text(MARKED, field, 4) == view_text(other, field, 4) != ""
+    assert view_text(MARKED, "before", 4) == "Critics say " and view_text(MARKED, "after", 1) == " failed"
+    assert view_text(MARKED, "sentence", 0).startswith(f"Critics say {MASK} failed.")
+
+
+def test_a_target_without_span_is_found_by_name_and_else_read_as_a_claim():
+    assert mention_of(replace(MARKED, span=None)) == (12, 19)
+    claim = Example(id="c", text="The vote was not won", target="Lee won the vote")
+    assert mention_of(claim) is None
+    assert view_text(claim, "claim", 0) == "Lee won the vote" and "repeats5" in view_text(claim, "overlap", 0)
+    assert view_text(claim, "near", 5) == ""
+
+
+@pytest.mark.parametrize("field", ["text", "all", "masked", "sentence", "near", "before", "after"])
+def test_a_view_says_where_its_characters_stand(field):
+    seen = view(MARKED, field, 3)
+    assert len(seen.text) == len(seen.origin)
+    for character, at in zip(seen.text, seen.origin.tolist(), strict=True):
+        assert at < 0 or character == MARKED.text[at] or MASK.find(character) >= 0
