@@ -1,0 +1,206 @@
+"""The walked lines of a page in, one row of numbers a line out: what the markup says, for the line model to weigh.
+
+Counts are logarithms and shares, so that a row means the same on a short page and on a long one.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from pipeline.separate.html_marks import BITS, TAG_CLASS
+from pipeline.separate.html_walk import Blocks, WalkedLine
+
+_TAGS = ("p", "h1", "h2", "h3", "h4", "li", "cell", "figcaption", "blockquote", "div", "button", "form", "pre", "term")
+_INLINE = ("time", "strong", "emphasis", "label", "small", "citation")
+_LINE = (
+    *("chars", "words", "link_density", "n_links", "is_link", "starts_with_link", "ends_with_link", "is_hidden", "depth"),
+    *("strong_share", "is_title", "title_overlap", "shares_block", "is_first_in_block"),
+)
+_SCOPES = ("block", "parent", "grandparent", "list", "section")
+_SCOPE = ("n_lines", "chars", "link_density", "mean_chars", "n_paragraphs")
+_PAGE = (
+    *("in_list", "in_section", "position", "char_position", "from_start", "to_end", "has_h1", "from_h1", "after_h1"),
+    *("in_top", "around_top", "into_top", "before_top", "after_top", "parent_score", "grandparent_score"),
+    *("shape_count", "shape_chars", "shape_link_density", "shape_in_top", "shape_spread"),
+)
+CUES: tuple[str, ...] = (
+    *(f"tag_{name}" for name in _TAGS),
+    *(f"inline_{name}" for name in _INLINE),
+    *_LINE,
+    *(f"{scope}_{name}" for scope in _SCOPES for name in _SCOPE),
+    *_PAGE,
+    *(f"in_{name}" for name in BITS),
+    *(f"near_{name}" for name in BITS),
+)
+"""The name of each column."""
+
+_TAG_INDEX = {tag: _TAGS.index(name) for tag, name in TAG_CLASS.items()}
+_WORD = re.compile(r"\w+")
+_PROSE_CHARS = 80
+_Array = np.ndarray
+
+
+def cue_matrix(lines: list[WalkedLine], blocks: Blocks, title: str | None) -> _Array:
+    """Float32 (n_lines, len(CUES)), a row for each line in order."""
+    if not lines:
+        return np.zeros((0, len(CUES)), np.float32)
+    columns = list(zip(*lines, strict=True))
+    text, block, marks, near, inline, depth, n_chars, n_link, n_strong, n_links, starts, ends, hidden = columns
+    block, n_chars, n_link = (np.array(column, np.int64) for column in (block, n_chars, n_link))
+    parent = _with_none(blocks.parent)
+    tag = _with_none([_TAG_INDEX[name] for name in blocks.tag])[block]
+    is_prose = (tag == 0) | ((n_chars >= _PROSE_CHARS) & (n_link * 3 < n_chars))
+    first, end = np.array([*blocks.first, 0]), np.array([*blocks.end, len(lines)])
+    sums = _Sums(n_chars, n_link, is_prose, first, end)
+    scopes = (block, parent[block], parent[parent[block]], _with_none(blocks.list_)[block], _with_none(blocks.section)[block])
+    title_cues = _title_cues(text, title)
+    line_cues = np.stack(
+        [
+            np.log1p(n_chars),
+            np.log1p([line.count(" ") for line in text]),
+            n_link / n_chars,
+            np.log1p(n_links),
+            n_link == n_chars,
+            starts,
+            ends,
+            hidden,
+            np.log1p(depth),
+            np.array(n_strong) / n_chars,
+            *title_cues,
+            end[block] - first[block] > 1,
+            np.arange(len(lines)) == first[block],
+        ],
+        axis=1,
+    )
+    top, scores = _scores(block, parent, n_chars, n_link, is_prose)
+    return np.hstack(
+        [
+            np.eye(len(_TAGS))[tag],
+            _bits(inline, len(_INLINE)),
+            line_cues,
+            *(sums.cues(scope) for scope in scopes),
+            _page_cues(n_chars, tag, first[top], end[top], scores, parent, block, scopes),
+            _shape_cues(block, parent, blocks.look, n_chars, n_link, first[top], end[top]),
+            _bits(marks, len(BITS)),
+            _bits(near, len(BITS)),
+        ]
+    ).astype(np.float32)
+
+
+class _Sums:
+    """Running sums over the lines, from which what a block holds is a difference."""
+
+    def __init__(self, n_chars: _Array, n_link: _Array, is_prose: _Array, first: _Array, end: _Array):
+        totals = (np.concatenate([[0], np.cumsum(column)]) for column in (n_chars, n_link, is_prose))
+        n_lines = end - first
+        chars, links, prose = (total[end] - total[first] for total in totals)
+        some = np.maximum(chars, 1)
+        self._by_block = np.stack(
+            [np.log1p(n_lines), np.log1p(chars), links / some, np.log1p(chars / np.maximum(n_lines, 1)), np.log1p(prose)], axis=1
+        )
+
+    def cues(self, scope: _Array) -> _Array:
+        """(n_lines, len(_SCOPE)): what the block numbered in `scope` holds, for each line; the whole page where it is -1."""
+        return self._by_block[scope]
+
+
+def _scores(block: _Array, parent: _Array, n_chars: _Array, n_link: _Array, is_prose: _Array) -> tuple[int, _Array]:
+    """The block that holds most prose as paragraphs, and every block's share of that: its own children's and half its grandchildren's.
+
+    References:
+        The candidate scores of Arc90's Readability.
+    """
+    weight = np.where(is_prose, n_chars - n_link, 0).astype(float)
+    holder = parent[block]
+    n_blocks = len(parent)
+    scores = np.bincount(holder % n_blocks, weight, n_blocks)
+    scores += 0.5 * np.bincount(parent[holder] % n_blocks, weight, n_blocks)
+    scores[-1] = 0
+    top = int(scores.argmax())
+    return (top if scores[top] > 0 else -1), scores / max(scores[top], 1.0)
+
+
+def _page_cues(
+    n_chars: _Array, tag: _Array, first: int, end: int, scores: _Array, parent: _Array, block: _Array, scopes: tuple[_Array, ...]
+) -> _Array:
+    n_lines = len(n_chars)
+    index = np.arange(n_lines)
+    before = np.cumsum(n_chars) - n_chars
+    h1 = np.flatnonzero(tag == _TAGS.index("h1"))
+    h1 = h1[h1 < end][-1:] if len(h1) else h1
+    from_h1 = index - h1[0] if len(h1) else index
+    around = max(1, (end - first) // 10)
+    return np.stack(
+        [
+            scopes[3] >= 0,
+            scopes[4] >= 0,
+            index / n_lines,
+            before / n_chars.sum(),
+            np.log1p(index),
+            np.log1p(n_lines - index),
+            np.full(n_lines, len(h1) > 0),
+            np.sign(from_h1) * np.log1p(np.abs(from_h1)),
+            from_h1 > 0,
+            (index >= first) & (index < end),
+            (index >= first - around) & (index < end + around),
+            np.clip((index - first) / max(1, end - first), -1, 2),
+            np.log1p(np.maximum(first - index, 0)),
+            np.log1p(np.maximum(index - end + 1, 0)),
+            scores[parent[block]],
+            scores[parent[parent[block]]],
+        ],
+        axis=1,
+    )
+
+
+def _shape_cues(
+    block: _Array, parent: _Array, look: list[str], n_chars: _Array, n_link: _Array, first: int, end: int
+) -> _Array:
+    """What the lines of the same make (tag and class, and the parent's) have in common: many links in many places are teasers."""
+    names = [*look, ""]
+    keys = [(names[b], names[p]) for b, p in zip(block.tolist(), parent[block].tolist(), strict=True)]
+    numbers: dict[tuple[str, str], int] = {}
+    shape = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    index = np.arange(len(block))
+    count = np.bincount(shape)
+    chars = np.bincount(shape, n_chars)
+    last = np.zeros(len(count), int)
+    np.maximum.at(last, shape, index)
+    earliest = np.full(len(count), len(block))
+    np.minimum.at(earliest, shape, index)
+    in_top = np.bincount(shape, (index >= first) & (index < end))
+    columns = (
+        np.log1p(count),
+        np.log1p(chars / count),
+        np.bincount(shape, n_link) / chars,
+        in_top / count,
+        (last - earliest) / len(block),
+    )
+    return np.stack(columns, axis=1)[shape]
+
+
+def _title_cues(text: tuple[str, ...], title: str | None) -> tuple[_Array, _Array]:
+    """Whether each line is the page's title, and the share of its words that are in it."""
+    plain = " ".join(_WORD.findall((title or "").lower()))
+    words = set(plain.split())
+    is_title, overlap = np.zeros(len(text)), np.zeros(len(text))
+    if not words:
+        return is_title, overlap
+    for i, line in enumerate(text):
+        if len(line) < 300:
+            found = _WORD.findall(line.lower())
+            if found:
+                overlap[i] = sum(word in words for word in found) / len(found)
+                is_title[i] = len(found) >= 3 and overlap[i] == 1.0 and " ".join(found) in plain and 2 * len(found) >= len(words)
+    return is_title, overlap
+
+
+def _bits(marks: tuple[int, ...], n_bits: int) -> _Array:
+    return (np.array(marks, np.int64)[:, None] >> np.arange(n_bits)) & 1
+
+
+def _with_none(column: list[int]) -> _Array:
+    """The column with a last entry -1, so that block -1 (none) looks up -1 again."""
+    return np.array([*column, -1], np.int64)
