@@ -58,7 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_table(rows: Iterable[dict[str, Any]], path: Path, columns: Iterable[str]) -> None:
     """Write rows as one Parquet file with the named columns, in order."""
     import pyarrow as pa
-    from datasets import Dataset
+    from datasets import Dataset, disable_progress_bars
 
     names = list(columns)
     columns_of = {name: [] for name in names}
@@ -68,6 +68,7 @@ def write_table(rows: Iterable[dict[str, Any]], path: Path, columns: Iterable[st
     types = {"list<string>": pa.list_(pa.string()), "large_string": pa.large_string(), "double": pa.float64()}
     schema = pa.schema([(n, types.get(TABLE_COLUMNS[n]) or getattr(pa, TABLE_COLUMNS[n])()) for n in names])
     table = pa.table([pa.array(columns_of[n], type=schema.field(n).type) for n in names], schema=schema)
+    disable_progress_bars()
     with replacing(path) as temporary:
         Dataset(table).to_parquet(str(temporary))
 
@@ -147,3 +148,11 @@ def digest(path: Path) -> str:
 def content_id(content: str) -> str:
     """The id of an article that brings none: the first 16 hexadecimal digits of its content's SHA-256."""
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def table_digest(ids_and_labels: Iterable[str]) -> str:
+    """A digest of the rows of a data set, from their ids, texts and labels in order."""
+    whole = hashlib.sha256()
+    for one in ids_and_labels:
+        whole.update(one.encode("utf-8", "surrogatepass") + b"\0")
+    return whole.hexdigest()

@@ -103,9 +103,7 @@ def _expand(path: str) -> list[str]:
     if "://" in path:
         return [path]
     if os.path.isdir(path):
-        found = sorted(
-            str(p) for p in Path(path).rglob("*") if p.is_file() and _suffix(p.name)[0] and not p.name.startswith(".")
-        )
+        found = sorted(str(p) for p in Path(path).rglob("*") if p.is_file() and _suffix(p.name)[0] and not p.name.startswith("."))
         if not found:
             raise DataError(f"a folder without articles; expected files ending in {', '.join(SUFFIXES)}", file=path)
         return found
@@ -133,7 +131,9 @@ def _read_file(name: str, limits: Limits) -> Iterator[Row | Rejected]:
     except (EOFError, *_damaged()) as error:
         yield Rejected(name, "truncated", f"{name}: damaged {packed} data ({error}); fetch the file again")
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error}); check that it exists and its permissions", file=name) from None
+        raise DataError(
+            f"cannot be read ({error.strerror or error}); check that it exists and its permissions", file=name
+        ) from None
 
 
 def _damaged() -> tuple[type[Exception], ...]:
@@ -221,7 +221,9 @@ def _csv_rows(data: bytes, name: str, form: str, limits: Limits) -> Iterator[Row
         yield Rejected(name, "invalid_csv", f"{name}: not CSV ({error})")
         return
     if missing:
-        raise DataError(f"no column 'text' or 'html'; the columns are {', '.join(rows.fieldnames or ()) or 'none'}", file=name, row=1)
+        raise DataError(
+            f"no column 'text' or 'html'; the columns are {', '.join(rows.fieldnames or ()) or 'none'}", file=name, row=1
+        )
     try:
         for row, values in enumerate(rows, start=2):
             yield _from_values(values, name, row)
@@ -359,7 +361,9 @@ class _Bounded(io.RawIOBase):
         self._n_out += len(data)
         allowed = max(self._limits.max_article_bytes, self._counter.n_in * self._limits.max_expansion)
         if self._n_out > allowed:
-            raise _TooLarge(f"{self._name}: expands over {self._limits.max_expansion:g} times (max_expansion): a decompression bomb?")
+            raise _TooLarge(
+                f"{self._name}: expands over {self._limits.max_expansion:g} times (max_expansion): a decompression bomb?"
+            )
         return data
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-
 from pipeline.document import Article, Document, Kind, Line, Rejected
-from pipeline.repair import Alignment, Repair, clean_text
+from pipeline.repair import Alignment, Repair, clean_lines, clean_text
 
 if TYPE_CHECKING:
     from pipeline.separate import Separator
@@ -39,9 +37,7 @@ class Prepared:
         return lines[-1], lines[-1].end - lines[-1].start
 
 
-def prepare(
-    articles: Sequence[Article], repair: Repair, separator: Separator | None
-) -> list[Prepared | Rejected]:
+def prepare(articles: Sequence[Article], repair: Repair, separator: Separator | None) -> list[Prepared | Rejected]:
     """Each article cleaned and separated, or why it cannot be; without a separator the whole text is body."""
     texts = [clean_text(a.text, repair) if a.text is not None else None for a in articles]
     cleaned = [replace(a, text=text) for a, text in zip(articles, texts, strict=True)]
@@ -67,26 +63,3 @@ def _undivided(article: Article) -> Document | Rejected:
             spans.append(Line(begin, begin + len(line), Kind.BODY, 1.0))
         begin += len(line) + 1
     return Document(article.id, article.text, tuple(spans), title=article.title, published=article.date, author=article.author)
-
-
-def clean_lines(document: Document, repair: Repair) -> Document:
-    """An HTML document with its text cleaned line by line; the spans follow, a line left empty goes."""
-    text = clean_text(document.text, repair)
-    if text == document.text:
-        return document
-    given_starts, cleaned_starts = _line_starts(document.text), _line_starts(text)
-    cleaned_lines = text.split("\n")
-    lines = []
-    for line in document.lines:
-        index = bisect_right(given_starts, line.start) - 1
-        if cleaned_lines[index].strip():
-            start = cleaned_starts[index]
-            lines.append(replace(line, start=start, end=start + len(cleaned_lines[index])))
-    return replace(document, text=text, lines=tuple(lines))
-
-
-def _line_starts(text: str) -> list[int]:
-    starts = [0]
-    for line in text.split("\n"):
-        starts.append(starts[-1] + len(line) + 1)
-    return starts[:-1]

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Literal
 
 from pipeline.config import Config
+from pipeline.document import Document
 
 
 class Repair(Config):
@@ -83,6 +85,29 @@ def clean_line(line: str, repair: Repair, *, strip: bool = True) -> str:
     return line.rstrip() if strip else line
 
 
+def clean_lines(document: Document, repair: Repair) -> Document:
+    """An HTML document with its text cleaned line by line; the spans follow, a line left empty goes."""
+    text = clean_text(document.text, repair)
+    if text == document.text:
+        return document
+    given_starts, cleaned_starts = _line_starts(document.text), _line_starts(text)
+    cleaned_lines = text.split("\n")
+    lines = []
+    for line in document.lines:
+        index = bisect_right(given_starts, line.start) - 1
+        if cleaned_lines[index].strip():
+            start = cleaned_starts[index]
+            lines.append(replace(line, start=start, end=start + len(cleaned_lines[index])))
+    return replace(document, text=text, lines=tuple(lines))
+
+
+def _line_starts(text: str) -> list[int]:
+    starts = [0]
+    for line in text.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    return starts[:-1]
+
+
 _MAX_REPAIRS = 4  # text garbled more often than this is not text any more
 _MAX_ALIGNED_CHARS = 20_000  # beyond it, aligning a repaired line character by character would take too long
 _LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
@@ -122,4 +147,3 @@ def _aligned(cleaned: str, given: str, offset: int, *, is_end: bool) -> int:
         if block.a > offset:
             return block.b
     return len(given)
-

@@ -122,7 +122,9 @@ def find_leaks(rows: Sequence[dict[str, Any]], splits: Sequence[str]) -> list[di
         for one, other in combinations(sorted(first), 2):
             a, b = rows[first[one]], rows[first[other]]
             sort = "exact" if (a["text"] or "").split() == (b["text"] or "").split() else "near_duplicate"
-            found.append({"sort": sort, "corpus": a["corpus"], "id_a": a["id"], "split_a": one, "id_b": b["id"], "split_b": other})
+            found.append(
+                {"sort": sort, "corpus": a["corpus"], "id_a": a["id"], "split_a": one, "id_b": b["id"], "split_b": other}
+            )
     return found
 
 

@@ -99,6 +99,8 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        same_kind = not (isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) != old.get("kind"))
+        same_kind = not (
+            isinstance(value, dict) and isinstance(old, dict) and value.get("kind", old.get("kind")) != old.get("kind")
+        )
         merged[key] = _merged(old, value) if isinstance(value, dict) and isinstance(old, dict) and same_kind else value
     return merged

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.artifacts import read_table, write_rejected, write_table
 from pipeline.document import Article, Document, Kind, Rejected, Summary
-from pipeline.repair import Repair, clean_text
+from pipeline.repair import Repair, clean_lines
 from pipeline.separate import Separator
 
 COLUMNS = (
@@ -21,9 +21,11 @@ def run(separator: Separator, repair: Repair, inputs: Path, output: Path) -> Sum
     """Separate every document; a row with a target span is a sentence already and stays whole."""
     began = time.monotonic()
     rows = read_table(inputs / "documents.parquet").to_list()
-    whole = [row for row in rows if row["target"] is not None]
-    articles = [row for row in rows if row["target"] is None]
-    documents = separator.separate_batch([Article(id=r["id"], text=r["text"], html=r["html"], title=r["title"]) for r in articles])
+    whole = [row for row in rows if row["from"] is not None]
+    articles = [row for row in rows if row["from"] is None]
+    documents = separator.separate_batch(
+        [Article(id=r["id"], text=r["text"], html=r["html"], title=r["title"]) for r in articles]
+    )
     kept: list[dict[str, Any]] = [{**row, "n_boilerplate_lines": 0} for row in whole]
     rejected: list[Rejected] = []
     for row, document in zip(articles, documents, strict=True):
@@ -38,7 +40,9 @@ def separated_row(row: dict[str, Any], document: Document | Rejected, repair: Re
     """The row with the body as its text and the other lines aside, or why it has no body."""
     if isinstance(document, Rejected):
         return document
-    body = document.body if row["html"] is None else clean_text(document.body, repair)
+    if row["html"] is not None:
+        document = clean_lines(document, repair)
+    body = document.body
     if not body.strip():
         return Rejected(row["id"], "no_body", f"{row['corpus']}: every line is boilerplate")
     aside = "\n".join(document.text[line.start : line.end] for line in document.lines if line.kind != Kind.BODY)

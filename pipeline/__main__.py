@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `slugline`."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,314 @@
+"""The command line: parse, load the settings, call a stage's `run`, exit code. Each command imports its stage itself.
+
+Stages, in the order of `dvc.yaml`, read and write under `artifacts/` when called without a path.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.document import Summary
+    from pipeline.examples import Source
+
+app = typer.Typer(
+    name="slugline",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="From a pile of scraped articles to topic and stance labels one can trust.",
+)
+log = logging.getLogger("pipeline")
+
+ConfigDir = Annotated[Path | None, typer.Option("--config-dir", help="Folder with the settings.", show_default="configs")]
+Task = Annotated[str, typer.Option("--task", help="A task: a file in configs/tasks/.")]
+Override = Annotated[list[str] | None, typer.Option("--set", help="A setting of the task, as key.sub=value; may be repeated.")]
+Paths = Annotated[list[str] | None, typer.Argument(help="Files, folders, globs, URLs, or - for JSON lines on standard input.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead of to standard output.")]
+
+
+class SeparateFormat(StrEnum):
+    """What `separate` writes."""
+
+    TEXT = "text"
+    JSONL = "jsonl"
+    HTML = "html"
+
+
+class ScoreFormat(StrEnum):
+    """What `score` writes."""
+
+    TABLE = "table"
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+class Engine(StrEnum):
+    """Where `score` works."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def main() -> None:
+    """Run the command line: exit code 0 done, 1 refused or failed, 2 usage."""
+    from pipeline.errors import PipelineError
+
+    try:
+        app()
+    except PipelineError as error:
+        if log.isEnabledFor(logging.DEBUG):
+            raise
+        sys.stderr.write(f"slugline: {' '.join(str(error).split())}\n")
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.callback()
+def start(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")] = False,
+) -> None:
+    """Set up logging: one line a stage, on standard error."""
+    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    log.setLevel(level)
+
+
+@app.command()
+def ingest(config_dir: ConfigDir = None) -> None:
+    """Read the corpora of configs/ingest.yaml into one table of articles."""
+    from pipeline import ingest as stage
+    from pipeline.inputs import Limits
+
+    config = stage.Config.load(_settings("ingest.yaml", config_dir))
+    _done(stage.run(config, Path("artifacts/ingest"), Limits.load(_settings("inputs.yaml", config_dir))))
+
+
+@app.command()
+def clean(config_dir: ConfigDir = None) -> None:
+    """Repair Unicode, drop exact copies, mark near-duplicates."""
+    from pipeline import clean as stage
+
+    config = stage.Config.load(_settings("clean.yaml", config_dir))
+    _done(stage.run(config, Path("artifacts/ingest"), Path("artifacts/clean")))
+
+
+@app.command()
+def separate(
+    paths: Paths = None,
+    form: Annotated[SeparateFormat, typer.Option("--format", help="text: the body; html: a page that shows what was cut.")] = SeparateFormat.TEXT,
+    output: Output = None,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Tell the body of each article from its boilerplate lines; without a path, the stage."""
+    from pipeline.separate import Separator
+
+    if not paths:
+        from pipeline.clean import Config as CleanConfig
+        from pipeline.separate import stage
+
+        repair = CleanConfig.load(_settings("clean.yaml", config_dir)).repair
+        _done(stage.run(Separator.load(), repair, Path("artifacts/clean"), Path("artifacts/separate")))
+        return
+    from pipeline.inputs import Limits, read_articles
+    from pipeline.separate import command
+
+    articles = read_articles(paths, Limits.load(_settings("inputs.yaml", config_dir)))
+    command.write(articles, Separator.load(), form.value, output)
+
+
+@app.command()
+def split(config_dir: ConfigDir = None) -> None:
+    """Give each document its split; near-duplicates stay together, a leak fails the stage."""
+    from pipeline import split as stage
+
+    config = stage.Config.load(_settings("split.yaml", config_dir))
+    _done(stage.run(config, Path("artifacts/separate"), Path("artifacts/split")))
+
+
+@app.command()
+def train(task: Task, config_dir: ConfigDir = None, overrides: Override = None) -> None:
+    """Train and calibrate the classifier of a task."""
+    from pipeline import runs
+    from pipeline import train as stage
+    from pipeline.task import load_task
+
+    settings = load_task(task, _config_dir(config_dir), overrides or [])
+    output = Path("artifacts") / task
+    _done(stage.run(task, settings, _source(config_dir), output))
+    runs.log_training(task, settings, output)
+
+
+@app.command()
+def evaluate(
+    task: Task,
+    config_dir: ConfigDir = None,
+    overrides: Override = None,
+    model: Annotated[Path | None, typer.Option("--model", help="Evaluate this model's folder.")] = None,
+    form: Annotated[str, typer.Option("--format", help="text or json: what to print.")] = "text",
+) -> None:
+    """Measure a model on its task's test examples, with 95 % intervals."""
+    from pipeline import evaluate as stage
+    from pipeline import runs
+    from pipeline.home import home
+    from pipeline.task import load_task
+
+    if form not in ("text", "json"):
+        raise typer.BadParameter(f"expected text or json, got '{form}'", param_hint="--format")
+    settings = load_task(task, _config_dir(config_dir), overrides or [])
+    output = Path("artifacts") / task
+    chosen = stage.latest_model(task, model, output, home() / "models")
+    found = stage.run(stage.Config.load(_settings("evaluate.yaml", config_dir)), settings, _source(config_dir), chosen, output)
+    _done(stage.summary(task, found))
+    runs.show(found, form)
+    runs.log_evaluation(task, settings, found, chosen, output)
+
+
+@app.command()
+def register(
+    task: Task,
+    config_dir: ConfigDir = None,
+    overrides: Override = None,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Put the previous champion back.")] = False,
+) -> None:
+    """Promote the challenger to champion if it is better on the same rows."""
+    import time
+
+    from pipeline import register as stage
+    from pipeline import runs
+    from pipeline.home import home
+    from pipeline.task import load_task
+
+    began, champion = time.monotonic(), home() / "models" / task
+    if rollback:
+        stage.roll_back(champion)
+        return
+    settings = load_task(task, _config_dir(config_dir), overrides or [])
+    config = stage.Config.load(_settings("register.yaml", config_dir))
+    inputs = Path("artifacts") / task
+    decision = stage.run(config, task, settings, _source(config_dir), inputs, champion, Path("artifacts/register") / task)
+    _done(stage.summary(task, decision, began))
+    runs.log_decision(task, decision)
+
+
+@app.command()
+def score(
+    paths: Paths = None,
+    models: Annotated[list[str] | None, typer.Option("--model", help="A model's folder or registry URI; may be repeated.", show_default="every champion in models/")] = None,
+    targets: Annotated[list[str] | None, typer.Option("--target", help="A name that stance is asked towards; may be repeated.")] = None,
+    output: Output = None,
+    form: Annotated[ScoreFormat | None, typer.Option("--format", show_default="by the name of -o, else table")] = None,
+    engine: Annotated[Engine, typer.Option("--engine", help="local, or ray (extra [ray]).")] = Engine.LOCAL,
+    processes: Annotated[int | None, typer.Option("--processes", min=1, help="How many processes work.", show_default="all cores for large jobs")] = None,
+    evidence: Annotated[int | None, typer.Option("--evidence", min=0, help="Sentences shown for a label; 0 is faster.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if an article cannot be read.")] = False,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Label articles: one record each, in input order; without a path, the stage."""
+    from pipeline import scoring
+
+    request = scoring.Request(
+        paths=tuple(paths or ()),
+        models=tuple(models or ()),
+        targets=tuple(targets or ()),
+        output=output,
+        form=form.value if form else None,
+        engine=engine.value,
+        n_processes=processes,
+        n_evidence=evidence,
+        config_dir=_config_dir(config_dir),
+    )
+    n_errors = scoring.run(request)
+    if strict and n_errors:
+        raise typer.Exit(1)
+
+
+@app.command("train-separator")
+def train_separator(
+    lines: Annotated[list[Path] | None, typer.Option("--lines", help="Labelled lines instead of those in the settings.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the weights.")] = Path("models/separator"),
+    config_dir: ConfigDir = None,
+) -> None:
+    """Train the separator's weights from labelled lines."""
+    from pipeline import train_separator as stage
+
+    config = stage.Config.load(_settings("train_separator.yaml", config_dir))
+    _done(stage.run(config, lines or None, output))
+
+
+@app.command()
+def run() -> None:
+    """Run the whole pipeline: `dvc repro`, which leaves alone what is up to date."""
+    import shutil
+    import subprocess
+
+    beside = Path(sys.executable).with_name("dvc")
+    found = str(beside) if beside.exists() else shutil.which("dvc")
+    if found is None:
+        from pipeline.errors import ConfigError
+
+        raise ConfigError("dvc is not installed beside slugline; `pip install dvc`")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    raise typer.Exit(min(1, subprocess.run([found, "repro"], env=environment, check=False).returncode))
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 5000,
+) -> None:
+    """Start the MLflow UI on loopback and print its address."""
+    from pipeline import tracking
+
+    tracking.serve_ui(port)
+
+
+@app.command()
+def sync() -> None:
+    """Upload the runs that wait because the tracking server was down."""
+    from pipeline import tracking
+
+    n_done, n = tracking.sync()
+    log.info("sync: %d of %d waiting runs uploaded", n_done, n)
+
+
+def _config_dir(given: Path | None) -> Path:
+    from pipeline.errors import ConfigError
+    from pipeline.home import home
+
+    if given is not None and not given.is_dir():
+        raise ConfigError(f"--config-dir {given}: no such folder")
+    return given or home() / "configs"
+
+
+def _settings(name: str, given: Path | None) -> Path:
+    from pipeline.home import config_file
+
+    return config_file(name, _config_dir(given))
+
+
+def _source(config_dir: Path | None) -> Source:
+    from pipeline.clean import Config as CleanConfig
+    from pipeline.examples import Source
+    from pipeline.inputs import Limits
+
+    config = CleanConfig.load(_settings("clean.yaml", config_dir))
+    limits = Limits.load(_settings("inputs.yaml", config_dir))
+    return Source(limits, config.repair, config.duplicates, None, Path("artifacts/split/examples.parquet"))
+
+
+def _done(summary: Summary) -> None:
+    log.info("%s", summary)

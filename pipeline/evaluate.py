@@ -1,0 +1,243 @@
+"""A model and its task's test examples in; metrics with intervals, predictions row by row and a report out.
+
+The decision that is not obvious: beside the quality on bodies, `evaluate` measures what the model does when the link list
+of another site is attached (the shortcut test). A model that has learnt the link lists instead of the news shows it here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipeline.artifacts import read_json, replacing, write_json
+from pipeline.classifiers.task_model import TaskModel
+from pipeline.config import Config as BaseConfig
+from pipeline.document import Article, Example, LabelPrediction, Summary
+from pipeline.errors import ArtifactError
+from pipeline.examples import Examples, Source, load_examples
+from pipeline.inputs import read_articles
+from pipeline.metrics import Metrics, evaluate_multi, evaluate_single, flat_slices, slice_metrics, standard_slices
+from pipeline.preparation import Prepared, prepare
+from pipeline.separate import Separator
+from pipeline.task import TaskConfig
+
+
+class Shortcut(BaseConfig):
+    """The shortcut test: whose link lists are attached, and to how many articles at most."""
+
+    tails: list[str]
+    max_articles: int = Field(ge=1)
+
+
+class Config(BaseConfig):
+    """`configs/evaluate.yaml`."""
+
+    n_draws: int = Field(ge=100)
+    seed: int
+    min_slice: int = Field(ge=1)
+    n_worst: int = Field(ge=0)
+    shortcut: Shortcut
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A model's answers to the test examples, and what they are worth."""
+
+    model: TaskModel
+    test: Examples
+    answers: list[tuple[LabelPrediction, ...]]
+    probabilities: NDArray[np.float64]
+    metrics: Metrics
+    slices: dict[str, float]
+    shortcut: dict[str, float]
+    seconds: float
+
+    def flat(self) -> dict[str, float]:
+        """Everything measured as flat MLflow metrics."""
+        return {**self.metrics.flat(), **self.slices, **{f"shortcut/{k}": v for k, v in self.shortcut.items()}}
+
+
+def run(config: Config, task: TaskConfig, source: Source, model: Path, output: Path) -> Evaluated:
+    """Evaluate a model and write metrics, predictions and the report."""
+    found = evaluate(config, task, source, TaskModel.load(model))
+    write_json(found.metrics.to_json() | {"shortcut": found.shortcut}, output / "metrics.json")
+    write_predictions(found, output / "predictions.parquet")
+    return found
+
+
+def summary(name: str, found: Evaluated) -> Summary:
+    """The line that `evaluate` logs."""
+    n_lost = sum(found.test.rejected.values())
+    return Summary(f"evaluate {name}", len(found.test) + n_lost, len(found.test), found.test.rejected, found.seconds)
+
+
+def latest_model(task: str, given: Path | None, output: Path, champions: Path) -> Path:
+    """The model to evaluate: the one given, else the one the task trained last, else its champion.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    for place in (given, output / "model", champions / task):
+        if place is not None and (place / "model.json").is_file():
+            return place
+        if place is not None and place == given:
+            raise ArtifactError(f"{place}: holds no model (no model.json)")
+    raise ArtifactError(f"task '{task}' has no model yet; run `slugline train --task {task}`")
+
+
+def evaluate(config: Config, task: TaskConfig, source: Source, model: TaskModel) -> Evaluated:
+    """The model's metrics on the task's test examples."""
+    began = time.monotonic()
+    if model.task_kind != task.kind:
+        raise ArtifactError(
+            f"the model is of kind '{model.task_kind}', the task of kind '{task.kind}'; train it again or name another --model"
+        )
+    test = load_examples(task, "test", source)
+    answers = model.predict(test.examples)
+    probabilities = model.predict_proba(test.examples)
+    metrics = measure(model, test.examples, answers, probabilities, config)
+    slices = measure_slices(model, test.examples, answers, task, config)
+    shortcut = measure_shortcut(model, test, answers, source, config.shortcut) if task.evaluation.shortcut else {}
+    return Evaluated(model, test, answers, probabilities, metrics, slices, shortcut, time.monotonic() - began)
+
+
+def measure(
+    model: TaskModel,
+    examples: Sequence[Example],
+    answers: Sequence[tuple[LabelPrediction, ...]],
+    probabilities: NDArray[np.float64],
+    config: Config,
+) -> Metrics:
+    """The metrics of the whole; a true label that the model has never seen counts, as wrong."""
+    names = label_names(model, examples)
+    place = {label: i for i, label in enumerate(names)}
+    if model.task_kind == "multi":
+        truth, chosen = _indicators(examples, answers, place, len(model.labels))
+        return evaluate_multi(truth, probabilities, chosen, names, n_draws=config.n_draws, seed=config.seed)
+    y_true = np.array([place[example.labels[0]] for example in examples])
+    y_pred = np.array([place[answer[0].label] for answer in answers])
+    sets = np.array([[label in answer[0].set for label in model.labels] for answer in answers])
+    return evaluate_single(y_true, probabilities, names, n_draws=config.n_draws, seed=config.seed, sets=sets, y_pred=y_pred)
+
+
+def label_names(model: TaskModel, examples: Sequence[Example]) -> list[str]:
+    """The model's labels, then those of the examples that it does not know."""
+    return [*model.labels, *sorted({label for one in examples for label in one.labels} - set(model.labels))]
+
+
+def measure_slices(
+    model: TaskModel,
+    examples: Sequence[Example],
+    answers: Sequence[tuple[LabelPrediction, ...]],
+    task: TaskConfig,
+    config: Config,
+) -> dict[str, float]:
+    """Quality by source, period and length, as flat metrics."""
+    names = label_names(model, examples)
+    place = {label: i for i, label in enumerate(names)}
+    if model.task_kind == "multi":
+        y_true, y_pred = _indicators(examples, answers, place, len(names))
+    else:
+        y_true = np.array([place[example.labels[0]] for example in examples])
+        y_pred = np.array([place[answer[0].label] for answer in answers])
+    slices = standard_slices(
+        sources=[e.source for e in examples], dates=[e.date for e in examples], lengths=[len(e.text) for e in examples]
+    )
+    wanted = {by: values for by, values in slices.items() if by in task.evaluation.slices}
+    found = slice_metrics(
+        y_true, y_pred, names, wanted, n_draws=config.n_draws, seed=config.seed, min_size=config.min_slice
+    )
+    return flat_slices(found)
+
+
+def measure_shortcut(
+    model: TaskModel, test: Examples, answers: Sequence[tuple[LabelPrediction, ...]], source: Source, config: Shortcut
+) -> dict[str, float]:
+    """Accuracy on body, on body with a foreign link list, separated and not, and on the list alone; and how often a label flips."""
+    separator = Separator.load(source.separator_folder)
+    tails = foreign_tails(config, source, separator)
+    examples, before = test.examples[: config.max_articles], answers[: config.max_articles]
+    whole = [replace(one, text=f"{one.text}\n\n{tails[i % len(tails)]}") for i, one in enumerate(examples)]
+    outcomes = prepare([Article(id=one.id, text=one.text) for one in whole], source.repair, separator)
+    bodies = [
+        replace(one, text=outcome.body) if isinstance(outcome, Prepared) and outcome.body.strip() else one
+        for one, outcome in zip(whole, outcomes, strict=True)
+    ]
+    alone = [replace(one, title="", text=tails[i % len(tails)]) for i, one in enumerate(examples)]
+    cut, uncut, tail = (model.predict(rows) for rows in (bodies, whole, alone))
+    return {
+        "accuracy_body": _accuracy(examples, before),
+        "accuracy_foreign_tail_separated": _accuracy(examples, cut),
+        "accuracy_foreign_tail_whole": _accuracy(examples, uncut),
+        "accuracy_tail_only": _accuracy(examples, tail),
+        "flip_rate": _flips(before, cut),
+        "flip_rate_unseparated": _flips(before, uncut),
+    }
+
+
+def foreign_tails(config: Shortcut, source: Source, separator: Separator) -> list[str]:
+    """The boilerplate of the articles named in the settings, one text an article."""
+    articles = [one for one in read_articles(config.tails, source.limits) if isinstance(one, Article)]
+    documents = [one for one in prepare(articles, source.repair, separator) if isinstance(one, Prepared)]
+    tails = []
+    for one in documents:
+        lines = [line for line in one.document.lines if line.kind == "related"]
+        if lines:
+            tails.append("\n".join(one.document.text[line.start : line.end] for line in lines))
+    if not tails:
+        raise ArtifactError(f"the shortcut test found no link list in {', '.join(config.tails)}")
+    return tails
+
+
+def write_predictions(found: Evaluated, path: Path) -> None:
+    """Write what the model answered to every test example, row by row, for `compare` and for people."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    answers, examples = found.answers, found.test.examples
+    table = pa.table(
+        {
+            "id": [one.id for one in examples],
+            "target": pa.array([one.target for one in examples], pa.string()),
+            "true": [list(one.labels) for one in examples],
+            "predicted": [[entry.label for entry in answer] for answer in answers],
+            "set": [sorted({label for entry in answer for label in entry.set}) for answer in answers],
+            "probabilities": list(found.probabilities),
+        }
+    ).replace_schema_metadata({"labels": "\x1f".join(found.model.labels), "model": found.model.digest})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def promised(task: TaskConfig, output: Path) -> float:
+    """The metric that the task's gate asks for, as `evaluate` wrote it."""
+    return float(read_json(output / "metrics.json")[task.gate.metric])
+
+
+def _indicators(
+    examples: Sequence[Example], answers: Sequence[tuple[LabelPrediction, ...]], place: dict[str, int], n_predicted: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    truth = np.zeros((len(examples), len(place)), dtype=bool)
+    chosen = np.zeros((len(examples), n_predicted), dtype=bool)
+    for row, (example, answer) in enumerate(zip(examples, answers, strict=True)):
+        truth[row, [place[label] for label in example.labels]] = True
+        chosen[row, [place[entry.label] for entry in answer]] = True
+    return truth, chosen
+
+
+def _chosen(answer: tuple[LabelPrediction, ...]) -> frozenset[str]:
+    return frozenset(entry.label for entry in answer)
+
+
+def _accuracy(examples: Sequence[Example], answers: Sequence[tuple[LabelPrediction, ...]]) -> float:
+    return float(np.mean([frozenset(e.labels) == _chosen(a) for e, a in zip(examples, answers, strict=True)]))
+
+
+def _flips(before: Sequence[tuple[LabelPrediction, ...]], after: Sequence[tuple[LabelPrediction, ...]]) -> float:
+    return float(np.mean([_chosen(a) != _chosen(b) for a, b in zip(before, after, strict=True)]))

@@ -1,0 +1,130 @@
+"""A challenger in, the champion out: `models/<task>` changes only for a model that is better on the same rows.
+
+The decision that is not obvious: champion and challenger both answer the task's current test rows in this process; a
+stored number of the champion is never compared with a fresh one of the challenger.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.artifacts import replacing, write_json
+from pipeline.classifiers.task_model import TaskModel
+from pipeline.config import Config as BaseConfig
+from pipeline.document import Summary
+from pipeline.errors import ArtifactError, GateError
+from pipeline.evaluate import promised
+from pipeline.examples import Examples, Source, load_examples
+from pipeline.significance import compare_predictions
+from pipeline.task import TaskConfig
+
+
+class Config(BaseConfig):
+    """`configs/register.yaml`."""
+
+    n_draws: int = Field(ge=100)
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What `register` decided and why; the differences are challenger minus champion on `n` rows."""
+
+    outcome: Literal["promoted", "kept", "unchanged"]
+    reason: str
+    challenger: str
+    champion: str | None
+    n: int
+    difference: float | None = None
+    p_value: float | None = None
+
+
+def run(config: Config, name: str, task: TaskConfig, source: Source, inputs: Path, champion: Path, output: Path) -> Decision:
+    """Promote the challenger or keep the champion, and write why.
+
+    Raises:
+        GateError: the challenger does not reach the task's minimum.
+    """
+    check_minimum(name, task, promised(task, inputs))
+    challenger = TaskModel.load(inputs / "model")
+    test = load_examples(task, "test", source)
+    decision = decide(challenger, current_champion(champion), test, config)
+    if decision.outcome == "promoted":
+        promote(inputs, champion, decision)
+    write_json(asdict(decision), output / "decision.json")
+    return decision
+
+
+def check_minimum(name: str, task: TaskConfig, value: float) -> None:
+    """Pass if the metric of the task's gate reaches its minimum.
+
+    Raises:
+        GateError: it does not.
+    """
+    if value < task.gate.minimum:
+        raise GateError(
+            f"register {name}: {task.gate.metric} {value:.4f} is below the gate's {task.gate.minimum} "
+            f"(configs/tasks/{name}.yaml); the champion stays"
+        )
+
+
+def current_champion(folder: Path) -> TaskModel | None:
+    """The champion, or None where there is none yet or its files are damaged beyond use."""
+    return TaskModel.load(folder) if (folder / "model.json").is_file() else None
+
+
+def decide(challenger: TaskModel, champion: TaskModel | None, test: Examples, config: Config) -> Decision:
+    """Whether the challenger is better than the champion on the same rows, beyond chance."""
+    if champion is None:
+        return Decision("promoted", "the first champion", challenger.digest, None, len(test))
+    if champion.digest == challenger.digest:
+        return Decision("unchanged", "the same model", challenger.digest, champion.digest, len(test))
+    if champion.task_kind != challenger.task_kind:
+        return Decision("promoted", "the task's kind changed", challenger.digest, champion.digest, len(test))
+    right = np.ones(len(test), dtype=int)
+    new, old = (
+        np.array([{e.label for e in answer} == set(one.labels) for answer, one in zip(model.predict(test.examples), test.examples, strict=True)])
+        for model in (challenger, champion)
+    )
+    groups = [one.group for one in test.examples]
+    found = compare_predictions(right, new.astype(int), old.astype(int), groups, n_draws=config.n_draws, seed=config.seed)
+    difference = float(new.mean() - old.mean())
+    better = found.verdict == "A better"
+    reason = f"accuracy {new.mean():.4f} against the champion's {old.mean():.4f} on {len(test)} rows, p = {found.p_value:.3f}"
+    outcome = "promoted" if better else "kept"
+    return Decision(outcome, reason, challenger.digest, champion.digest, len(test), difference, float(found.p_value))
+
+
+def promote(inputs: Path, champion: Path, decision: Decision) -> None:
+    """Put the challenger in the champion's place, the old champion beside it for `roll_back`."""
+    previous = champion.with_name(f".{champion.name}.previous")
+    if champion.is_dir():
+        shutil.rmtree(previous, ignore_errors=True)
+        shutil.copytree(champion, previous)
+    with replacing(champion) as temporary:
+        shutil.copytree(inputs / "model", temporary)
+
+
+def roll_back(champion: Path) -> None:
+    """Put the previous champion back.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    previous = champion.with_name(f".{champion.name}.previous")
+    if not previous.is_dir():
+        raise ArtifactError(f"{champion}: no previous champion is kept")
+    with replacing(champion) as temporary:
+        shutil.copytree(previous, temporary)
+
+
+def summary(name: str, decision: Decision, began: float) -> Summary:
+    """The line that `register` logs."""
+    return Summary(f"register {name} ({decision.outcome}: {decision.reason})", 1, 1, {}, time.monotonic() - began)

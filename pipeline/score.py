@@ -1,0 +1,157 @@
+"""Articles in, predictions out: one record an article, in input order, whatever it holds.
+
+The decision that is not obvious: the way from an article to what a model reads is `preparation`, the one that training
+took, and every span in a record is led back to the text given. Where a job writes to a file, it works in shards beside it
+(see `pipeline.shards`), so that a killed job goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.classifiers.task_model import TaskModel
+from pipeline.config import Config as BaseConfig
+from pipeline.document import Article, Evidence, Example, LabelPrediction, Prediction, Rejected
+from pipeline.errors import ArtifactError, DataError
+from pipeline.preparation import Prepared, prepare
+from pipeline.repair import Repair
+from pipeline.sentences import sentence_spans
+from pipeline.separate import Separator
+
+
+class Config(BaseConfig):
+    """`configs/score.yaml`."""
+
+    articles: list[str]
+    n_evidence: int = Field(ge=0)
+    batch_articles: int = Field(ge=1)
+    max_target_chars: int = Field(ge=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Models and the preparation they share; `load` builds one."""
+
+    models: tuple[TaskModel, ...]
+    separator: Separator
+    repair: Repair
+    targets: tuple[str, ...]
+    n_evidence: int
+
+    @classmethod
+    def load(cls, models: Sequence[Path] | None = None, *, targets: Sequence[str] = (), n_evidence: int | None = None) -> Scorer:
+        """A scorer with the models in these folders, by default every champion in `models/`.
+
+        Raises:
+            ArtifactError: a folder holds no model, or a file in it is not what its digest says.
+            DataError: an empty or overlong target.
+        """
+        from pipeline.clean import Config as CleanConfig
+        from pipeline.home import config_file, home
+
+        config = Config.load(config_file("score.yaml", home() / "configs"))
+        repair = CleanConfig.load(config_file("clean.yaml", home() / "configs")).repair
+        folders = champions(home() / "models") if models is None else list(models)
+        loaded = tuple(TaskModel.load(folder) for folder in folders)
+        if len({model.task for model in loaded}) < len(loaded):
+            raise ArtifactError(f"two models for one task among {', '.join(map(str, folders))}; give one a task")
+        checked = tuple(dict.fromkeys(check_target(one, config.max_target_chars) for one in targets))
+        return cls(loaded, Separator.load(), repair, checked, config.n_evidence if n_evidence is None else n_evidence)
+
+    def score(self, articles: Iterable[Article | Rejected]) -> list[Prediction]:
+        """One prediction an article, in order; what cannot be read gets one with `error`."""
+        everything = list(articles)
+        readable = [one for one in everything if isinstance(one, Article)]
+        prepared = iter(prepare(readable, self.repair, self.separator))
+        outcomes = [next(prepared) if isinstance(one, Article) else one for one in everything]
+        done = [one for one in outcomes if isinstance(one, Prepared)]
+        answers = iter(zip(*[self._answers(model, done) for model in self.models], strict=True)) if self.models else iter([()] * len(done))
+        digests = {model.task: model.digest for model in self.models}
+        return [
+            self._prediction(one, next(answers), digests) if isinstance(one, Prepared) else Prediction(one.id, model=digests, error=one)
+            for one in outcomes
+        ]
+
+    def _answers(self, model: TaskModel, prepared: Sequence[Prepared]) -> list[tuple[LabelPrediction, ...]]:
+        """For each article the model's entries, with evidence."""
+        if model.task_kind == "target":
+            from pipeline.targets import score_targets
+
+            return [score_targets(model, one, self.targets) for one in prepared]
+        examples = [as_example(one) for one in prepared]
+        answers = model.predict(examples)
+        if not self.n_evidence:
+            return answers
+        return [
+            tuple(replace(entry, evidence=self._evidence(model, example, one, entry.label)) for entry in answer)
+            for example, one, answer in zip(examples, prepared, answers, strict=True)
+        ]
+
+    def _evidence(self, model: TaskModel, example: Example, prepared: Prepared, label: str) -> tuple[Evidence, ...]:
+        spans = sentence_spans(example.text)
+        if not spans:
+            return ()
+        weights = model.sentence_weights(example, spans, label)
+        best = sorted(range(len(spans)), key=lambda i: (-weights[i], i))[: self.n_evidence]
+        return tuple(evidence(prepared, *spans[i], float(weights[i])) for i in best if weights[i] > 0)
+
+    def _prediction(self, one: Prepared, answers: Sequence[tuple[LabelPrediction, ...]], digests: dict[str, str]) -> Prediction:
+        predictions = {model.task: answer for model, answer in zip(self.models, answers, strict=True)}
+        return Prediction(one.document.id, len(one.body), one.document.n_boilerplate_lines, predictions, digests)
+
+
+def champions(folder: Path) -> list[Path]:
+    """The folders of the champions, in the order of their tasks' names."""
+    return sorted(path.parent for path in folder.glob("*/model.json"))
+
+
+def check_target(target: str, max_chars: int) -> str:
+    """The target without blanks around it.
+
+    Raises:
+        DataError: empty or too long.
+    """
+    name = " ".join(target.split())
+    if not name:
+        raise DataError("an empty --target; give the name that the articles use, as in --target Russia")
+    if len(name) > max_chars:
+        raise DataError(f"a --target of {len(name)} characters; expected a name of at most {max_chars}")
+    return name
+
+
+def as_example(prepared: Prepared) -> Example:
+    """What a model reads of a prepared article: its title and its body."""
+    return Example(id=prepared.document.id, text=prepared.body, title=prepared.document.title or "")
+
+
+def evidence(prepared: Prepared, start: int, end: int, weight: float, holder: str | None = None) -> Evidence:
+    """A span of the body as evidence, led back to the text given."""
+    given_start, given_end = prepared.to_given(start, end)
+    return Evidence(given_start, given_end, prepared.alignment.given[given_start:given_end], weight, holder)
+
+
+def batches(articles: Iterable[Article | Rejected], size: int) -> Iterator[list[Article | Rejected]]:
+    """The articles in lists of `size`, the last one shorter."""
+    iterator = iter(articles)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def as_record(prediction: Prediction) -> dict[str, Any]:
+    """The contract's record: plain values, probabilities to six decimals."""
+    plain = asdict(prediction)
+    for answer in plain["predictions"].values():
+        for entry in answer:
+            entry["probability"] = round(entry["probability"], 6)
+            entry["probabilities"] = {label: round(p, 6) for label, p in entry["probabilities"].items()}
+            for one in entry["evidence"]:
+                one["weight"] = round(one["weight"], 6)
+    if plain["error"]:
+        plain["error"] = {"reason": plain["error"]["reason"], "message": plain["error"]["message"]}
+    return plain

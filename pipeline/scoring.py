@@ -1,0 +1,269 @@
+"""The `score` command: a request in, records out, on the terminal, to a pipe, or as a job that survives being killed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline import shards
+from pipeline.artifacts import digest, replacing
+from pipeline.document import Prediction, Summary
+from pipeline.errors import ArtifactError, ConfigError
+from pipeline.home import config_file, home
+from pipeline.inputs import Limits, read_articles
+from pipeline.score import Config, Scorer, as_record, batches, champions
+
+log = logging.getLogger(__name__)
+
+STAGE_OUTPUT = Path("artifacts/score/predictions.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command was asked."""
+
+    paths: tuple[str, ...]
+    models: tuple[str, ...]
+    targets: tuple[str, ...]
+    output: Path | None
+    form: str | None
+    engine: str
+    n_processes: int | None
+    n_evidence: int | None
+    config_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every scoring process needs; small and picklable by multiprocessing, never written to disk."""
+
+    models: tuple[Path, ...]
+    targets: tuple[str, ...]
+    n_evidence: int
+
+    def start(self) -> shards.Work:
+        """What answers a batch, with the models loaded."""
+        return partial(_answer, Scorer.load(self.models, targets=self.targets, n_evidence=self.n_evidence))
+
+
+def run(request: Request) -> int:
+    """How many articles could not be read; the records are where the request wants them."""
+    began = time.monotonic()
+    config = Config.load(config_file("score.yaml", request.config_dir))
+    limits = Limits.load(config_file("inputs.yaml", request.config_dir))
+    paths = list(request.paths) or config.articles
+    output = request.output if request.paths or request.output else STAGE_OUTPUT
+    n_evidence = config.n_evidence if request.n_evidence is None else request.n_evidence
+    with tempfile.TemporaryDirectory() as scratch:
+        setting = Setting(tuple(find_models(request.models, Path(scratch))), _all_targets(request.targets), n_evidence)
+        articles = batches(read_articles(paths, limits), config.batch_articles)
+        if request.engine == "ray":
+            from pipeline.ray_engine import answer_batches
+
+            counts = _to_stream(answer_batches(articles, setting), request, output)
+        elif output is None:
+            scorer = Scorer.load(setting.models, targets=setting.targets, n_evidence=n_evidence)
+            counts = _to_stream((scorer.score(batch) for batch in articles), request, None)
+        else:
+            counts = _to_file(articles, setting, request, output, config)
+    log.info("%s", Summary("score", counts.n_in, counts.n_in, counts.rejected, time.monotonic() - began))
+    return counts.n_rejected
+
+
+def find_models(names: Sequence[str], scratch: Path) -> list[Path]:
+    """The folders of the models named: a folder, a registry URI; by default every champion.
+
+    Raises:
+        ArtifactError: there is no such model, or no champion at all.
+    """
+    if not names:
+        found = champions(home() / "models")
+        if not found:
+            raise ArtifactError("there is no champion in models/ yet; run `make run` (or `slugline run`), or name a --model")
+        return found
+    folders = []
+    for number, name in enumerate(names):
+        if name.startswith("models:"):
+            from pipeline.tracking import model_folder
+
+            folders.append(model_folder(name, scratch / str(number)))
+        elif (Path(name) / "model.json").is_file():
+            folders.append(Path(name))
+        else:
+            raise ArtifactError(f"--model {name}: no such model; expected a folder with model.json, or models:/slugline-<task>@champion")
+    return folders
+
+
+class Counts:
+    """How many articles went through, and how many were rejected for what; with a progress line on terminals."""
+
+    def __init__(self) -> None:
+        self.n_in, self.n_rejected, self.rejected = 0, 0, dict[str, int]()
+        self._began = self._shown = time.monotonic()
+
+    def add(self, n: int, n_rejected: int, reasons: Iterable[str] = ()) -> None:
+        """Count a batch."""
+        self.n_in += n
+        self.n_rejected += n_rejected
+        for reason in reasons:
+            self.rejected[reason] = self.rejected.get(reason, 0) + 1
+        now = time.monotonic()
+        if sys.stderr.isatty() and now - self._shown > 1:
+            self._shown = now
+            rate = self.n_in / (now - self._began)
+            sys.stderr.write(f"\r{self.n_in:,} articles, {rate:,.0f} a second, {self.n_rejected:,} rejected\x1b[K")
+
+
+def _all_targets(given: Sequence[str]) -> tuple[str, ...]:
+    """The targets, those of a watch list file (`@names.txt`, one a line) included."""
+    names: list[str] = []
+    for one in given:
+        if one.startswith("@"):
+            try:
+                names += [line.strip() for line in Path(one[1:]).read_text(encoding="utf-8").splitlines() if line.strip()]
+            except OSError as error:
+                raise ConfigError(f"--target {one}: the watch list cannot be read ({error.strerror})") from None
+        else:
+            names.append(one)
+    return tuple(names)
+
+
+def _answer(scorer: Scorer, batch: shards.Batch) -> bytes:
+    return shards.encode(as_record(one) for one in scorer.score(batch))
+
+
+def _to_file(articles: Iterator[shards.Batch], setting: Setting, request: Request, output: Path, config: Config) -> Counts:
+    """Score in shards beside the output, then put the whole in place."""
+    form = request.form or {".csv": "csv", ".parquet": "parquet", ".txt": "table"}.get(output.suffix, "jsonl")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(output.parent, os.W_OK):
+        raise ConfigError(f"{output.parent}: cannot be written to; choose another -o")
+    manifest = {
+        "models": [digest(folder / "model.json") for folder in setting.models],
+        "separator": digest(home() / "models" / "separator"),
+        "targets": list(setting.targets),
+        "n_evidence": setting.n_evidence,
+        "batch_articles": config.batch_articles,
+    }
+    counts = Counts()
+    try:
+        n_processes = request.n_processes or (os.cpu_count() or 1)
+        first = next(articles, None)
+        if first is not None and len(first) < config.batch_articles:
+            n_processes = 1
+        stream = (batch for part in ([first] if first is not None else [], articles) for batch in part)
+        paths = shards.run_job(stream, output, manifest, start=setting.start, n_processes=n_processes, report=counts.add)
+        if form == "jsonl":
+            shards.join(paths, output)
+        else:
+            with replacing(output) as temporary, temporary.open("wb") as out:
+                _write_records(shards.records(paths), form, out)
+    except OSError as error:
+        raise ArtifactError(f"{output}: cannot be written ({error.strerror or error}); free space or choose another -o, then run the same command again") from error
+    for one in shards.records(paths):
+        if one["error"]:
+            counts.rejected[one["error"]["reason"]] = counts.rejected.get(one["error"]["reason"], 0) + 1
+    shutil.rmtree(output.with_name(f".{output.name}.work"), ignore_errors=True)
+    return counts
+
+
+def _to_stream(answers: Iterable[list[Prediction]], request: Request, output: Path | None) -> Counts:
+    counts = Counts()
+
+    def records() -> Iterator[dict[str, Any]]:
+        for batch in answers:
+            errors = [one.error.reason for one in batch if one.error]
+            counts.add(len(batch), len(errors), errors)
+            yield from map(as_record, batch)
+
+    form = request.form or "table"
+    if output is not None:
+        with replacing(output) as temporary, temporary.open("wb") as out:
+            _write_records(records(), request.form or "jsonl", out)
+    elif form == "table":
+        from pipeline.table import show
+
+        show(records(), sys.stdout)
+    else:
+        _write_records(records(), form, sys.stdout.buffer)
+    return counts
+
+
+def _write_records(records: Iterable[dict[str, Any]], form: str, out: Any) -> None:
+    match form:
+        case "jsonl":
+            for record in records:
+                out.write(shards.encode([record]))
+        case "csv":
+            _write_csv(records, out)
+        case "parquet":
+            _write_parquet(records, out)
+        case _:
+            from pipeline.table import show
+
+            text = io.StringIO()
+            show(records, text)
+            out.write(text.getvalue().encode("utf-8", "replace"))
+    out.flush()
+
+
+CSV_COLUMNS = ("id", "task", "target", "label", "probability", "set", "abstained", "body_chars", "boilerplate_lines", "evidence", "error")
+
+
+def _write_csv(records: Iterable[dict[str, Any]], out: Any) -> None:
+    """One row an entry; an article without one, or that cannot be read, has one row too."""
+    text = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="", write_through=True)
+    writer = csv.DictWriter(text, CSV_COLUMNS)
+    writer.writeheader()
+    for record in records:
+        shared = {"id": record["id"], "body_chars": record["body_chars"], "boilerplate_lines": record["boilerplate_lines"]}
+        if record["error"]:
+            writer.writerow({**shared, "error": f"{record['error']['reason']}: {record['error']['message']}"})
+        for task, entries in record["predictions"].items():
+            for entry in entries or [{}]:
+                plain = {key: entry.get(key) for key in ("target", "label", "probability", "abstained")}
+                quoted = " … ".join(one["text"] for one in entry.get("evidence", ()))
+                writer.writerow({**shared, **plain, "task": task, "set": "|".join(entry.get("set", ())), "evidence": quoted})
+    text.detach()
+
+
+def _write_parquet(records: Iterable[dict[str, Any]], out: Any) -> None:
+    """The records as rows; `predictions` and `model` as JSON, since their keys differ from job to job."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [("id", pa.string()), ("body_chars", pa.int64()), ("boilerplate_lines", pa.int64()), ("predictions", pa.large_string()),
+         ("model", pa.string()), ("error_reason", pa.string()), ("error_message", pa.string())]
+    )  # fmt: skip
+    with pq.ParquetWriter(out, schema) as writer:
+        iterator = iter(records)
+        while rows := [row for _, row in zip(range(1000), iterator, strict=False)]:
+            writer.write_table(pa.Table.from_pylist([_parquet_row(row) for row in rows], schema))
+
+
+def _parquet_row(record: dict[str, Any]) -> dict[str, Any]:
+    error = record["error"] or {}
+    return {
+        "id": record["id"],
+        "body_chars": record["body_chars"],
+        "boilerplate_lines": record["boilerplate_lines"],
+        "predictions": json.dumps(record["predictions"]),
+        "model": json.dumps(record["model"]),
+        "error_reason": error.get("reason"),
+        "error_message": error.get("message"),
+    }
+
+

@@ -1,0 +1,49 @@
+"""Records as a table that fits 80 columns: for each article its labels, how much was cut, and the sentences that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+
+BAR_WIDTH = 20
+MAX_WIDTH = 100
+
+
+def show(records: Iterable[dict[str, Any]], out: IO[str]) -> None:
+    """Print every record."""
+    console = Console(file=out, highlight=False, emoji=False)
+    console = Console(file=out, highlight=False, emoji=False, width=min(MAX_WIDTH, console.width))
+    for number, record in enumerate(records):
+        if number:
+            console.print()
+        _show_record(record, console)
+
+
+def _show_record(record: dict[str, Any], console: Console) -> None:
+    console.print(f"[bold]{escape(record['id'])}[/bold]")
+    if record["error"]:
+        console.print(Padding(f"not scored: {escape(record['error']['message'])}", (0, 0, 0, 2)))
+        return
+    n_cut = record["boilerplate_lines"]
+    cut = f"{n_cut} boilerplate line{'' if n_cut == 1 else 's'} cut" if n_cut else "nothing cut"
+    console.print(f"  [dim]body of {record['body_chars']:,} characters, {cut}[/dim]")
+    for task, entries in record["predictions"].items():
+        if not entries:
+            console.print(f"  {escape(task):<10} [dim]no target given: add --target NAME[/dim]")
+        for entry in entries:
+            _show_entry(task, entry, console)
+
+
+def _show_entry(task: str, entry: dict[str, Any], console: Console) -> None:
+    name = f"{task} · {entry['target']}" if entry["target"] else task
+    bar = "━" * round(entry["probability"] * BAR_WIDTH)
+    sure = f"  [dim]unsure: {escape(' or '.join(entry['set'])) or 'no label'}[/dim]" if entry["abstained"] else ""
+    console.print(f"  {escape(name):<10} [bold]{escape(entry['label'])}[/bold] {entry['probability']:.0%} [dim]{bar}[/dim]{sure}")
+    for one in entry["evidence"]:
+        words = " ".join(one["text"].split())
+        holder = f" ({escape(one['holder'])})" if one["holder"] else ""
+        console.print(Padding(f"[dim]“{escape(words)}”{holder}[/dim]", (0, 0, 0, 4)))

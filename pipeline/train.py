@@ -1,0 +1,97 @@
+"""Examples in, a calibrated model out: `artifacts/<task>/model`.
+
+The decision that is not obvious: what learns sees the train part only. Calibration and abstention learn from the held-out
+part (`calibration` or `validation` rows), or from grouped folds of the train part where a task has none; never from test.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.artifacts import table_digest, write_json
+from pipeline.classifiers.task_model import TaskModel
+from pipeline.document import Summary
+from pipeline.errors import DataError
+from pipeline.examples import Examples, Source, check_labels, load_examples
+from pipeline.task import TaskConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fitted model and the examples it learnt from."""
+
+    model: TaskModel
+    train: Examples
+    held_out: Examples
+    seconds: float
+
+
+def run(name: str, task: TaskConfig, source: Source, output: Path) -> Summary:
+    """Train the task's model and write it, with a record of what it learnt from."""
+    trained = fit(name, task, source)
+    trained.model.save(output / "model")
+    write_json(record(trained, task, TaskModel.load(output / "model").digest), output / "training.json")
+    n_out = len(trained.train) + len(trained.held_out)
+    rejected = Counter(trained.train.rejected)
+    return Summary(f"train {name}", n_out + sum(rejected.values()), n_out, dict(rejected), trained.seconds)
+
+
+def fit(name: str, task: TaskConfig, source: Source) -> Trained:
+    """The task's model, fitted and calibrated.
+
+    Raises:
+        DataError: no example, one label only, a label with too few examples, or a label that the task does not list.
+    """
+    began = time.monotonic()
+    train = load_examples(task, "train", source)
+    held_out = load_examples(task, "held_out", source)
+    if task.labels != "auto":
+        check_labels(train, task.labels)
+        check_labels(held_out, task.labels)
+    check_counts(train, task)
+    model = TaskModel.fit(
+        name, task.kind, task.classifier, task.calibration, train.examples, held_out.examples or None, task.seed
+    )  # fmt: skip
+    return Trained(model, train, held_out, time.monotonic() - began)
+
+
+def check_counts(train: Examples, task: TaskConfig) -> None:
+    """Pass if there are at least two labels, each with enough examples.
+
+    Raises:
+        DataError: naming the label, its count and what to do.
+    """
+    counts = Counter(label for example in train.examples for label in example.labels)
+    if len(counts) < 2:
+        only = next(iter(counts), "none")
+        raise DataError(f"one label only ('{only}'); a classifier needs at least two", file=train.origin)
+    label, n = min(counts.items(), key=lambda one: (one[1], one[0]))
+    if n < task.data.min_examples and task.kind != "multi":
+        raise DataError(
+            f"label '{label}' has {n} example{'s' if n > 1 else ''}; expected at least {task.data.min_examples} "
+            "(data.min_examples): add examples, or drop the label",
+            file=train.origin,
+        )
+
+
+def record(trained: Trained, task: TaskConfig, model_digest: str) -> dict[str, object]:
+    """What the model learnt from, without times or paths, so that two runs write the same bytes."""
+    counts = Counter(label for example in trained.train.examples for label in example.labels)
+    return {
+        "task": trained.model.task,
+        "kind": task.kind,
+        "labels": list(trained.model.labels),
+        "n_train": len(trained.train),
+        "n_held_out": len(trained.held_out),
+        "examples_per_label": dict(sorted(counts.items())),
+        "rejected": trained.train.rejected,
+        "model": model_digest,
+        "data": table_digest(f"{e.id} {e.text} {e.labels} {e.target}" for e in trained.train.examples),
+        "config": task.model_dump(mode="json"),
+    }
