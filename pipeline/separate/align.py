@@ -10,11 +10,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-
-import numpy as np
+from itertools import pairwise
 
 from pipeline.document import Kind
-from pipeline.separate.html import CUES, HtmlLines
 
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _N_GRAM = 4
@@ -29,11 +27,7 @@ def align_lines(lines: Sequence[str], gold_body: str) -> list[int | None]:
     One alignment in order for the whole page: what stands in the body once is found once, so that a teaser that repeats a sentence
     of the story, or a menu that repeats its words, does not count as body.
     """
-    tokens, owner = [], []
-    for number, line in enumerate(lines):
-        words = _TOKEN.findall(line.lower())
-        tokens += words
-        owner += [number] * len(words)
+    tokens, owner = _tokens(lines)
     matched = _matched(tokens, _TOKEN.findall(gold_body.lower()), owner)
     n_tokens, n_matched = Counter(owner), Counter(own for own, hit in zip(owner, matched, strict=True) if hit)
     return [_label(n_matched[number], n_tokens[number]) for number in range(len(lines))]
@@ -53,7 +47,7 @@ def _matched(page: list[str], gold: list[str], owner: list[int]) -> list[bool]:
     for i, _ in pairs:
         hit[i] = True
     edges = [(-1, -1), *pairs, (len(page), len(gold))]
-    for (i, j), (k, m) in zip(edges, edges[1:], strict=False):
+    for (i, j), (k, m) in pairwise(edges):
         if k - i > 1 and m - j > 1 and k - i < _MAX_GAP and m - j < _MAX_GAP:
             matcher = SequenceMatcher(None, page[i + 1 : k], gold[j + 1 : m], autojunk=False)
             for start, _, size in matcher.get_matching_blocks():
@@ -111,4 +105,62 @@ def _extended(anchors: list[tuple[int, int]], page: list[str], gold: list[str]) 
         while i < len(page) and j < len(gold) and page[i] == gold[j] and (i < limit_i or i - limit_i == j - limit_j):
             pairs.append((i, j))
             i, j = i + 1, j + 1
+    return pairs
+
+
+def carried_kinds(page_lines: Sequence[str], kinds: Sequence[Kind | None], lines: Sequence[str]) -> list[Kind | None]:
+    """For each of `lines`, another rendering of the same page, the kind of the page's lines that its words come from.
+
+    None where they come from lines of several kinds, from lines without one, or from nowhere.
+    """
+    tokens, owner = _tokens(lines)
+    page, page_owner = _tokens(page_lines)
+    votes: list[Counter[Kind | None]] = [Counter() for _ in lines]
+    for i, j in _pairs(tokens, page):
+        votes[owner[i]][kinds[page_owner[j]]] += 1
+    by_text = _kind_by_text(page_lines, kinds)
+    n_tokens = Counter(owner)
+    return [
+        _elected(vote, n_tokens[number]) if vote else by_text.get(_plain(line))
+        for number, (line, vote) in enumerate(zip(lines, votes, strict=True))
+    ]
+
+
+def _elected(votes: Counter[Kind | None], n_tokens: int) -> Kind | None:
+    kind, n_votes = votes.most_common(1)[0]
+    return kind if n_votes >= _IN * n_tokens else None
+
+
+def _kind_by_text(lines: Sequence[str], kinds: Sequence[Kind | None]) -> dict[str, Kind | None]:
+    """The kind of each text that has the same one wherever it stands on the page."""
+    found: dict[str, set[Kind | None]] = {}
+    for line, kind in zip(lines, kinds, strict=True):
+        found.setdefault(_plain(line), set()).add(kind)
+    return {text: next(iter(each)) for text, each in found.items() if len(each) == 1 and text}
+
+
+def _plain(line: str) -> str:
+    return " ".join(_TOKEN.findall(line.lower()))
+
+
+def _tokens(lines: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The words of all lines, and for each the number of its line."""
+    tokens: list[str] = []
+    owner: list[int] = []
+    for number, line in enumerate(lines):
+        words = _TOKEN.findall(line.lower())
+        tokens += words
+        owner += [number] * len(words)
+    return tokens, owner
+
+
+def _pairs(left: list[str], right: list[str]) -> list[tuple[int, int]]:
+    """Positions of equal tokens by one alignment in order: anchors, what grows from them, and what the gaps between have in common."""
+    pairs = _extended(_anchors(left, right), left, right)
+    edges = [(-1, -1), *pairs, (len(left), len(right))]
+    for (i, j), (k, m) in pairwise(edges):
+        if k - i > 1 and m - j > 1 and k - i < _MAX_GAP and m - j < _MAX_GAP:
+            matcher = SequenceMatcher(None, left[i + 1 : k], right[j + 1 : m], autojunk=False)
+            for block in matcher.get_matching_blocks():
+                pairs += [(i + 1 + block.a + n, j + 1 + block.b + n) for n in range(block.size)]
     return pairs

@@ -16,7 +16,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from pipeline.errors import DataError
 from pipeline.separate.html_cues import CUES, cue_matrix
-from pipeline.separate.html_fields import PageFields, page_fields
+from pipeline.separate.html_fields import page_fields
 from pipeline.separate.html_walk import TooDeep, walk
 
 __all__ = ["CUES", "HtmlLimits", "HtmlLines", "HtmlRejected", "looks_like_html", "parse_html"]
@@ -87,12 +87,9 @@ def parse_html(html: str | bytes, limits: HtmlLimits) -> HtmlLines:
         source = "".join(f"<p>{_escaped(line)}</p>" for line in source.split("\n"))
     _weigh(source, limits)
     tree = LexborHTMLParser(source)
-    root = tree.root
-    if root is None:
-        return HtmlLines("", cue_matrix([], None, None), None, None, None, None)
     fields = page_fields(tree)
     try:
-        lines, blocks = walk(root, limits.max_depth)
+        lines, blocks = walk(tree.root, limits.max_depth)
     except TooDeep:
         raise _too_deep(limits) from None
     text = "\n".join(line.text for line in lines)

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from pipeline.separate.html_marks import BITS, TAG_CLASS
+from pipeline.separate.html_marks import BITS, N_CONTAINERS, TAG_CLASS
 from pipeline.separate.html_walk import Blocks, WalkedLine
 
 _TAGS = ("p", "h1", "h2", "h3", "h4", "li", "cell", "figcaption", "blockquote", "div", "button", "form", "pre", "term")
@@ -31,14 +31,16 @@ CUES: tuple[str, ...] = (
     *_LINE,
     *(f"{scope}_{name}" for scope in _SCOPES for name in _SCOPE),
     *_PAGE,
-    *(f"in_{name}" for name in BITS),
+    *(f"in_{name}" for name in BITS[: N_CONTAINERS + 2]),
+    *(f"part_{name}" for name in BITS),
     *(f"near_{name}" for name in BITS),
 )
-"""The name of each column."""
+"""The name of each column. `in_` is any ancestor, `near_` the nearest three, `part_` those that hold less than a third of the page."""
 
 _TAG_INDEX = {tag: _TAGS.index(name) for tag, name in TAG_CLASS.items()}
 _WORD = re.compile(r"\w+")
 _PROSE_CHARS = 80
+_PART = 1 / 3
 _Array = np.ndarray
 
 
@@ -78,13 +80,14 @@ def cue_matrix(lines: list[WalkedLine], blocks: Blocks, title: str | None) -> _A
     return np.hstack(
         [
             np.eye(len(_TAGS))[tag],
-            _bits(inline, len(_INLINE)),
+            _bits(np.array(inline), len(_INLINE)),
             line_cues,
             *(sums.cues(scope) for scope in scopes),
             _page_cues(n_chars, tag, first[top], end[top], scores, parent, block, scopes),
             _shape_cues(block, parent, blocks.look, n_chars, n_link, first[top], end[top]),
-            _bits(marks, len(BITS)),
-            _bits(near, len(BITS)),
+            _bits(np.array(marks), N_CONTAINERS + 2),
+            _bits(_part_marks(blocks, sums.chars)[block] | np.array(near), len(BITS)),
+            _bits(np.array(near), len(BITS)),
         ]
     ).astype(np.float32)
 
@@ -96,6 +99,7 @@ class _Sums:
         totals = (np.concatenate([[0], np.cumsum(column)]) for column in (n_chars, n_link, is_prose))
         n_lines = end - first
         chars, links, prose = (total[end] - total[first] for total in totals)
+        self.chars = chars
         some = np.maximum(chars, 1)
         self._by_block = np.stack(
             [np.log1p(n_lines), np.log1p(chars), links / some, np.log1p(chars / np.maximum(n_lines, 1)), np.log1p(prose)], axis=1
@@ -197,8 +201,17 @@ def _title_cues(text: tuple[str, ...], title: str | None) -> tuple[_Array, _Arra
     return is_title, overlap
 
 
-def _bits(marks: tuple[int, ...], n_bits: int) -> _Array:
-    return (np.array(marks, np.int64)[:, None] >> np.arange(n_bits)) & 1
+def _part_marks(blocks: Blocks, chars: _Array) -> _Array:
+    """The bits of each block and of its ancestors, as far as these hold less than a third of the page: what names a part of it."""
+    is_part = (chars < _PART * chars[-1]).tolist()
+    marks: list[int] = []
+    for own, parent, small in zip(blocks.own, blocks.parent, is_part, strict=False):
+        marks.append((own | marks[parent] if parent >= 0 else own) if small else 0)
+    return np.array([*marks, 0], np.int64)
+
+
+def _bits(marks: _Array, n_bits: int) -> _Array:
+    return (marks[:, None] >> np.arange(n_bits)) & 1
 
 
 def _with_none(column: list[int]) -> _Array:

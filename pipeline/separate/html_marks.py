@@ -34,8 +34,10 @@ BLOCKS = frozenset(TAG_CLASS) - CELLS
 LISTS = frozenset(("ul", "ol", "dl", "menu", "dir", "table"))
 SECTIONS = frozenset(("article", "main", "section", "aside", "nav", "header", "footer", "form", "figure", "dialog", "table"))
 SKIPPED = frozenset(
-    ("script", "style", "noscript", "template", "head", "svg", "math", "iframe", "object", "embed", "canvas", "video", "audio")
-    + ("select", "textarea", "datalist", "noembed", "noframes", "map", "picture", "-comment", "!doctype", "-doctype")
+    (
+        *("script", "style", "noscript", "template", "head", "svg", "math", "iframe", "object", "embed", "canvas", "video", "audio"),
+        *("select", "textarea", "datalist", "noembed", "noframes", "map", "picture", "-comment", "!doctype", "-doctype"),
+    )
 )
 """Elements whose content is not text of the page."""
 
@@ -77,6 +79,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
 )
 """Groups of words, each one bit; a name is read once from left to right, so that the first group that matches takes the word."""
 
+N_CONTAINERS = len(_CONTAINERS)
 BITS: tuple[str, ...] = (*_CONTAINERS, *(f"word_{name}" for name, _ in _WORDS))
 """What each bit of a mark means, from the lowest."""
 

@@ -43,7 +43,7 @@ class WalkedLine(NamedTuple):
 
 @dataclass(slots=True)
 class Blocks:
-    """Block elements in document order, as columns. `list_` and `section` are the nearest such ancestors, or -1."""
+    """Block elements in document order, as columns. `list_` and `section` are the nearest such ancestors or -1, `own` the bits."""
 
     tag: list[str] = field(default_factory=list)
     parent: list[int] = field(default_factory=list)
@@ -52,6 +52,7 @@ class Blocks:
     list_: list[int] = field(default_factory=list)
     section: list[int] = field(default_factory=list)
     look: list[str] = field(default_factory=list)
+    own: list[int] = field(default_factory=list)
 
 
 class TooDeep(Exception):
@@ -75,7 +76,7 @@ class _Frame(NamedTuple):
     is_hidden: bool
 
 
-def walk(root: LexborNode, max_depth: int) -> tuple[list[WalkedLine], Blocks]:
+def walk(root: LexborNode | None, max_depth: int) -> tuple[list[WalkedLine], Blocks]:
     """The lines of a tree in document order, and its blocks.
 
     Raises:
@@ -84,7 +85,7 @@ def walk(root: LexborNode, max_depth: int) -> tuple[list[WalkedLine], Blocks]:
     walker = _Walker()
     frames = walker.frames
     node = root
-    while True:
+    while node is not None:
         child = None
         tag = node.tag or ""
         if tag == "-text":
@@ -109,6 +110,7 @@ def walk(root: LexborNode, max_depth: int) -> tuple[list[WalkedLine], Blocks]:
             node = parent
             walker.close()
         node = following
+    return walker.lines, walker.blocks
 
 
 class _Walker:
@@ -148,7 +150,7 @@ class _Walker:
         own |= TAG_BIT.get(tag, 0)
         block, link = outer.block, outer.link
         if tag in BLOCKS:
-            block = self._open_block(tag, look, block)
+            block = self._open_block(tag, look, own, block)
         elif tag == "a":
             self._n_links += 1
             link = self._n_links
@@ -170,7 +172,7 @@ class _Walker:
             self.end_line()
             self.blocks.end[frame.block] = len(self.lines)
 
-    def _open_block(self, tag: str, look: str, parent: int) -> int:
+    def _open_block(self, tag: str, look: str, own: int, parent: int) -> int:
         self.end_line()
         blocks = self.blocks
         number = len(blocks.tag)
@@ -181,6 +183,7 @@ class _Walker:
         blocks.list_.append(number if tag in LISTS else blocks.list_[parent] if parent >= 0 else -1)
         blocks.section.append(number if tag in SECTIONS else blocks.section[parent] if parent >= 0 else -1)
         blocks.look.append(f"{tag}.{look}")
+        blocks.own.append(own)
         return number
 
     def end_line(self) -> None:

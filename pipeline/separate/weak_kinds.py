@@ -25,23 +25,24 @@ _LEGAL = re.compile(
     r"©|\(c\) ?\d{4}|copyright|all rights reserved|privacy|terms (?:of|and|&)|cookie|do not sell|your (?:privacy|ad) choices"
     r"|\bccpa\b|accessibility(?: statement| help|$)|legal(?: notice|$)|disclaimer|code of (?:conduct|ethics)|imprint|impressum|datenschutz"
     r"|may not be (?:published|reproduced)|protected by recaptcha|registered (?:trademark|in england)|corrections(?: policy|$)|^terms$"
-    r"|affiliate commission|earn a commission|manage (?:consent|preferences)",
+    r"|affiliate commission|earn a commission|manage (?:consent|preferences)|^ad ?choices?$|terms and conditions",
     re.IGNORECASE,
 )
 _ENGAGEMENT = re.compile(
     r"^(?:share|tweet|pin|print|email|e-mail|save|like|copy(?: link)?|facebook|twitter|x|linkedin|whatsapp|reddit|pinterest|instagram|youtube"
-    r"|telegram|flipboard|tumblr|tiktok|rss|threads|bluesky|messenger|link copied!?|reprints|bookmark|comments?|\d+ comments?|reply"
+    r"|telegram|flipboard|tumblr|tiktok|rss|threads|bluesky|messenger|link copied!?|bookmark|comments?|\d+ comments?|reply"
     r"|subscribe(?: now)?|sign ?up|sign ?in|log ?in|log ?out|register|my account|donate(?: now)?|submit|follow(?: us)?)\b[\s\d:!.]*$"
     r"|^(?:share|tweet|pin|post|email|print|save|follow|like|open|click to share) (?:this|on|via|to|us|with|it|by|article|story)\b"
-    r"|newsletters?\b|subscri(?:be|ption)|sign up|sign in\b|log in\b|create (?:a free |an )?account|leave a (?:comment|reply)|join the (?:conversation"
+    r"|newsletters?\b|\bsubscri(?:be|ption)|your subscription|sign up|sign in\b|log in\b|create (?:a free |an )?account|leave a (?:comment|reply)|join the (?:conversation"
     r"|discussion)|get the (?:latest|best)|your inbox|follow us|follow @|email address|download (?:the|our) app|post a comment|view comments"
     r"|(?:show|read|see|add|write|load) (?:all |more )?(?:\d+ )?comments|required fields|report an? (?:error|typo)|support (?:our|us)\b|notif"
-    r"|thank you for (?:signing|subscribing)|have your say|listen to this",
+    r"|thank you for (?:signing|subscribing)|have your say|^(?:reader|user) comments$|^like loading|^create free profile|listen to this",
     re.IGNORECASE,
 )
+_SIGN_IN = re.compile(r"(?:sign|log) ?in", re.IGNORECASE)
 _BYLINE = re.compile(
     r"^(?:by|von|par|por|door|written by|reporting by|story by|editing by|posted by|published by|author)\b.{2,80}$"
-    r"|^(?:published|updated|posted|last (?:updated|modified)|first published|publication date|date|modified|created)\b.{0,60}\d"
+    r"|^(?:published|updated:?|posted|last (?:updated|modified)|first published|publication date|date|modified|created)\b.{0,60}\d"
     r"|^\W*(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\W+)?(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2},? \d{4}"
     r"|\d{1,2}(?:st|nd|rd|th)? (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?,? \d{4}|\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4})\b.{0,30}$"
     r"|^\d+ ?(?:min|minute)s?\.? read|^\d+ (?:second|minute|hour|day|week|month|year)s? ago$|^(?:correction|editor's note|clarification)\b",
@@ -57,7 +58,7 @@ _RELATED = re.compile(
 _NAVIGATION = re.compile(
     r"^(?:skip to|back to top|menu|home|search|close(?: menu)?|toggle|next|previous|prev|more|view all|see all|show more|load more|sections?|site map"
     r"|sitemap|contact(?: us)?|about(?: us)?|help|careers|advertise(?: with us)?|faqs?|topics?:?|tags?:?|filed under:?|categor(?:y|ies):?|jump to"
-    r"|table of contents|in this article|expand|collapse|open|\d{1,3}|[<>«»‹›→←/|]+)\b[\s\W]*$|^(?:skip to|tags?:|topics?:|filed under|posted in|jump to)\b",
+    r"|table of contents|in this article|expand|collapse|[<>«»‹›→←/|]+)\b[\s\W]*$|^(?:skip to|tags?:|topics?:|filed under|posted in|jump to)\b",
     re.IGNORECASE,
 )
 _CREDIT = re.compile(
@@ -100,16 +101,16 @@ def _places(marks: _Marks) -> dict[str, np.ndarray]:
         "title": marks.any("is_title"),
         "heading": marks.any("tag_h1", "tag_h2"),
         "h1": marks.any("tag_h1"),
-        "nav": marks.any("in_nav", "in_word_menu"),
+        "nav": marks.any("part_nav", "part_word_menu"),
         "tags": marks.any("near_word_tags"),
-        "header": marks.any("in_header"),
-        "footer": marks.any("in_footer") | marks.any("in_word_legal"),
-        "aside": marks.any("in_aside", "in_word_sidebar"),
-        "related": marks.any("in_word_related", "in_word_popular"),
-        "teaser": marks.any("in_word_teaser"),
+        "header": marks.any("part_header"),
+        "footer": marks.any("part_footer") | marks.any("part_word_legal"),
+        "aside": marks.any("part_aside", "part_word_sidebar"),
+        "related": marks.any("part_word_related", "part_word_popular"),
+        "teaser": marks.any("part_word_teaser"),
         "engagement": marks.any("near_word_share", "near_word_signup"),
-        "form": marks.any("in_form"),
-        "comment": marks.any("in_word_comment"),
+        "form": marks.any("part_form"),
+        "comment": marks.any("part_word_comment"),
         "advert": marks.any("near_word_advert"),
         "figure": marks.any("tag_figcaption", "near_figure"),
         "caption": marks.any("near_word_caption"),
@@ -139,7 +140,7 @@ def _kind(line: str, at: set[str], *, before: bool, after: bool) -> Kind | None:
 
 
 def _is_headline(at: set[str], *, before: bool) -> bool:
-    return before and "link" not in at and ("h1" in at or "title" in at) and not at & {"nav", "related", "teaser"}
+    return before and "link" not in at and ("title" in at or ("h1" in at and not at & {"nav", "related", "teaser"}))
 
 
 def _by_words(line: str, at: set[str]) -> Kind | None:
@@ -147,12 +148,14 @@ def _by_words(line: str, at: set[str]) -> Kind | None:
     teases = bool(at & {"related", "teaser", "aside"})
     if n_words <= 60 and _LEGAL.search(line) and (n_words <= 6 or at & {"footer", "form", "engagement"} or "©" in line):
         return Kind.LEGAL
-    if n_words <= 40 and _ENGAGEMENT.search(line) and (n_words <= 4 or at & {"engagement", "form", "comment"} or "link" in at):
+    if "nav" in at and _SIGN_IN.fullmatch(line):
+        return Kind.NAVIGATION
+    if n_words <= 40 and _ENGAGEMENT.search(line) and (n_words <= 4 or ("nav" not in at and n_words <= 12) or at & {"engagement", "form", "comment"} or "link" in at):
         return Kind.ENGAGEMENT
-    if _CREDIT.search(line) and n_words <= 40 and "link" not in at and not teases:
+    if _CREDIT.search(line) and n_words <= 40 and "link" not in at:
         return Kind.CAPTION
     if _BYLINE.search(line) and n_words <= 15 and not at & {"nav", "comment"}:
-        return Kind.RELATED if teases or "links" in at else Kind.BYLINE
+        return Kind.RELATED if teases or "links" in at or (line.endswith("ago") and "shape" in at) else Kind.BYLINE
     if _RELATED.search(line) and n_words <= 8 and not at & {"nav", "footer"}:
         return Kind.RELATED
     if _NAVIGATION.search(line) and n_words <= 8 and not at & {"related"}:
@@ -160,14 +163,18 @@ def _by_words(line: str, at: set[str]) -> Kind | None:
     return None
 
 
+def _is_picture(at: set[str]) -> bool:
+    return bool(at & {"figure", "caption"}) and "link" not in at
+
+
 def _by_place(at: set[str], *, before: bool, after: bool) -> Kind | None:
     if "nav" in at and "long" not in at and "related" not in at:
         return Kind.NAVIGATION
     if "figure" in at and "link" not in at and not at & {"related", "teaser"}:
         return Kind.CAPTION
-    if "related" in at and not at & {"engagement", "form", "footer"}:
+    if "related" in at and not at & {"engagement", "form", "footer", "byline"} and (at & {"link", "links"} or "shape" in at) and not _is_picture(at):
         return Kind.RELATED
-    if "teaser" in at and at & {"link", "heading", "aside"} and "footer" not in at:
+    if "teaser" in at and at & {"link", "aside"} and not at & {"footer", "byline", "engagement"} and not _is_picture(at):
         return Kind.RELATED
     if at & {"footer"} and "link" in at and "short" in at:
         return Kind.NAVIGATION
