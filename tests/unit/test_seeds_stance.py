@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from itertools import combinations
 from pathlib import Path
@@ -39,6 +40,12 @@ def trigrams(text: str) -> set[tuple[str, ...]]:
     """The runs of three words in a text, in lower case."""
     words = text.lower().split()
     return {tuple(words[i : i + 3]) for i in range(len(words) - 2)}
+
+
+def datasheet_counts(heading: str) -> dict[str, int]:
+    """The numbers of one table of the datasheet, by the name in the first column."""
+    section = (SEEDS / "README.md").read_text(encoding="utf-8").split(f"### {heading}\n")[1].split("\n#")[0]
+    return {name: int(n) for name, n in re.findall(r"^\| (.+?) \| (\d+) \|$", section, re.MULTILINE)}
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +156,18 @@ def test_there_are_enough_quotes_of_every_make(passages: list[dict[str, Any]]) -
     assert sum(quote["holder"] is None for quote in quotes) >= 10
     assert {'"', "“", "„", "«"} <= set(marks), marks
     assert len({row["id"] for row in passages}) == len({row["text"] for row in passages}) == len(passages)
+
+
+@pytest.mark.parametrize("column", ["label", "split", "phenomenon"])
+def test_the_datasheet_counts_the_sentences_truly(sentences: list[dict[str, Any]], column: str) -> None:
+    assert datasheet_counts(f"Sentences by {column}") == Counter(row[column] for row in sentences)
+
+
+def test_the_datasheet_counts_the_quotes_truly(passages: list[dict[str, Any]]) -> None:
+    holders = [quote["holder"] for row in passages for quote in row["quotes"]]
+    assert datasheet_counts("Passages and quotes") == {
+        "passages": len(passages),
+        "quotes": len(holders),
+        "quotes of a named holder": sum(holder is not None for holder in holders),
+        "quotes that are nobody's statement": holders.count(None),
+    }
