@@ -15,10 +15,10 @@ References:
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -27,12 +27,15 @@ from rensa import RMinHash  # pyright: ignore[reportAttributeAccessIssue]  (comp
 
 V = TypeVar("V", bound=Hashable)
 
-# Scripts without spaces between words: each character stands for itself.
-_WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]+")
+# Thai to Lao, kana, Han: scripts without spaces between words.
+_WITHOUT_SPACES = ((0x0E00, 0x0F00), (0x3040, 0x3100), (0x3400, 0xA000))
+_LETTER, _ALONE = 1, 2
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_LONGEST = 64
 _RECALL_AT_THRESHOLD = 0.95
 _STANDARD_ERRORS = 5
 _WINDOW = 64
-_TEXTS_AT_ONCE = 2_000
+_TEXTS_AT_ONCE = 500
 _PAIRS_AT_ONCE = 20_000
 _COUNTERPARTS = 32
 
@@ -57,7 +60,7 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """Distinct texts in content order: which inputs hold each, and its sorted shingle hashes, one after another."""
+    """Distinct texts in content order: which inputs hold each, and its shingle hashes, one after another."""
 
     members: list[list[int]]
     shingles: np.ndarray
@@ -77,8 +80,7 @@ def near_duplicate_groups(
     """
     distinct = _distinct(texts, shingle_words)
     parent = list(range(len(distinct.members)))
-    for i, j in _similar_pairs(distinct, n_permutations=n_permutations, threshold=threshold, seed=seed):
-        parent[_root(parent, i)] = _root(parent, j)
+    _join_similar(parent, distinct, n_permutations=n_permutations, threshold=threshold, seed=seed)
     gathered: dict[int, list[int]] = defaultdict(list)
     for i, members in enumerate(distinct.members):
         gathered[_root(parent, i)].extend(members)
@@ -130,82 +132,114 @@ def label_conflicts(groups: Sequence[int], labels: Sequence[object]) -> list[lis
 
 def jaccard(first: str, second: str, *, shingle_words: int) -> float:
     """The share of word shingles that two texts have in common, in [0, 1]."""
-    seen: dict[str, int] = {}
-    a, b = (_shingles(_hashes(text, seen), shingle_words) for text in (first, second))
+    a, b = (_shingles(words, shingle_words) for words in _words([first, second]))
     return _overlap(a, b)
 
 
 def _distinct(texts: Sequence[str], shingle_words: int) -> _Texts:
-    seen: dict[str, int] = {}
     members: dict[bytes, list[int]] = defaultdict(list)
-    hashes: dict[bytes, np.ndarray] = {}
-    for i, text in enumerate(texts):
-        words = _hashes(text, seen)
+    shingles: dict[bytes, np.ndarray] = {}
+    for i, words in enumerate(_all_words(texts)):
         if len(words):
             key = blake2b(words.tobytes(), digest_size=16).digest()
             members[key].append(i)
-            if key not in hashes:
-                hashes[key] = _shingles(words, shingle_words)
-    order = sorted(hashes)
-    offsets = np.cumsum([0, *(len(hashes[key]) for key in order)]).astype(np.uint64)
-    shingles = np.concatenate([hashes[key] for key in order]) if order else np.zeros(0, np.uint64)
-    return _Texts([members[key] for key in order], shingles, offsets)
+            if key not in shingles:
+                shingles[key] = _shingles(words, shingle_words)
+    order = sorted(shingles)
+    offsets = np.cumsum([0, *(len(shingles[key]) for key in order)]).astype(np.uint64)
+    flat = np.concatenate([shingles[key] for key in order]) if order else np.zeros(0, np.uint64)
+    return _Texts([members[key] for key in order], flat, offsets)
 
 
-def _hashes(text: str, seen: dict[str, int]) -> np.ndarray:
-    """A 64-bit hash of each word, the same on every machine; `seen` remembers them."""
-    words = _WORD.findall(text.casefold())
-    for word in set(words):
-        if word not in seen:
-            seen[word] = int.from_bytes(
-                blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
-            )
-    return np.fromiter(map(seen.__getitem__, words), np.uint64, len(words))
+def _all_words(texts: Sequence[str]) -> Iterator[np.ndarray]:
+    """The hashed words of each text, in batches to bound memory."""
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        yield from _words(texts[start : start + _TEXTS_AT_ONCE])
+
+
+def _words(texts: Sequence[str]) -> list[np.ndarray]:
+    """A 64-bit hash of each word of each text, the same on every machine.
+
+    A word is a run of letters and digits, case folded; in scripts without spaces each character is one. All texts are
+    hashed as one array of code points: the sum over a word of character times a power of an odd number, then mixed.
+    """
+    folded = [text.casefold() for text in texts]
+    codes = np.frombuffer("\n".join([*folded, ""]).encode("utf-32-le", "surrogatepass"), np.uint32)
+    sort = _sort_of_characters()[codes]
+    in_word = sort > 0
+    begins = in_word.copy()
+    begins[1:] &= (sort[1:] == _ALONE) | (sort[:-1] != _LETTER)
+    starts = np.flatnonzero(begins)
+    if not len(starts):
+        return [np.zeros(0, np.uint64) for _ in texts]
+    codes, in_word = codes[starts[0] :], in_word[starts[0] :]
+    place = np.arange(len(codes)) - np.repeat(starts - starts[0], np.diff(starts, append=starts[0] + len(codes)))
+    weighted = np.where(in_word, codes * _powers()[np.minimum(place, _LONGEST - 1)], np.uint64(0))
+    hashes = _mixed(np.add.reduceat(weighted, starts - starts[0]))
+    ends = np.cumsum([len(text) + 1 for text in folded])
+    return np.split(hashes, np.searchsorted(starts, ends[:-1]))
+
+
+@cache
+def _sort_of_characters() -> np.ndarray:
+    """For each code point: 0 between words, 1 a letter or digit, 2 a word by itself."""
+    sort = np.fromiter((chr(code).isalnum() for code in range(0x110000)), np.uint8, 0x110000)
+    for first, last in _WITHOUT_SPACES:
+        sort[first:last] *= _ALONE
+    return sort
+
+
+@cache
+def _powers() -> np.ndarray:
+    return np.multiply.accumulate(np.full(_LONGEST, _ODD, np.uint64))
+
+
+def _mixed(hashes: np.ndarray) -> np.ndarray:
+    hashes = (hashes ^ (hashes >> np.uint64(31))) * _ODD
+    return hashes ^ (hashes >> np.uint64(29))
 
 
 def _shingles(words: np.ndarray, n_words: int) -> np.ndarray:
-    """Sorted distinct hashes of runs of `n_words` words; a shorter text is one run."""
+    """Hashes of all runs of `n_words` words, repeats included; a shorter text is one run."""
     n_words = min(n_words, len(words))
-    mixed = np.zeros(max(0, len(words) - n_words + 1) if len(words) else 0, np.uint64)
+    runs = np.zeros(len(words) - n_words + 1 if len(words) else 0, np.uint64)
     for place in range(n_words):
-        mixed = (mixed ^ words[place : place + len(mixed)]) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(29)
-    return np.unique(mixed)
+        runs = _mixed(runs * _ODD + words[place : place + len(runs)])
+    return runs
 
 
-def _similar_pairs(texts: _Texts, *, n_permutations: int, threshold: float, seed: int) -> list[tuple[int, int]]:
-    if len(texts.members) < 2:
-        return []
+def _join_similar(parent: list[int], texts: _Texts, *, n_permutations: int, threshold: float, seed: int) -> None:
+    """Joins in the forest `parent` the texts whose true similarity reaches the threshold."""
+    if len(parent) < 2:
+        return
     signatures = _signatures(texts, n_permutations=n_permutations, seed=seed)
     tolerance = _STANDARD_ERRORS * np.sqrt(threshold * (1 - threshold) / n_permutations)
-    kept = []
     candidates = _candidates(signatures, _rows_a_band(n_permutations, threshold))
     for start in range(0, len(candidates), _PAIRS_AT_ONCE):
         pairs = candidates[start : start + _PAIRS_AT_ONCE]
         estimate = (signatures[pairs[:, 0]] == signatures[pairs[:, 1]]).mean(axis=1)
-        kept += [
-            (int(i), int(j))
-            for i, j in pairs[estimate >= threshold - tolerance]
-            if _overlap(texts.shingles_of(i), texts.shingles_of(j)) >= threshold
-        ]
-    return kept
+        for i, j in pairs[estimate >= threshold - tolerance].tolist():
+            a, b = _root(parent, i), _root(parent, j)
+            if a != b and _overlap(texts.shingles_of(i), texts.shingles_of(j)) >= threshold:
+                parent[a] = b
 
 
 def _candidates(signatures: np.ndarray, n_rows: int) -> np.ndarray:
     """Pairs (p, 2) that agree in a whole band; in a crowd that agrees, each with its next 64 in content order."""
     n, n_permutations = signatures.shape
-    keys = set()
+    keys = [np.zeros(0, np.int64)]
     for start in range(0, n_permutations - n_rows + 1, n_rows):
         band = np.ascontiguousarray(signatures[:, start : start + n_rows]).view(f"V{4 * n_rows}").ravel()
         _, bucket = np.unique(band, return_inverse=True)
-        order = np.argsort(bucket, kind="stable")
+        order, found = np.argsort(bucket, kind="stable"), [np.zeros(0, np.int64)]
         ordered = bucket[order]
         for step in range(1, min(_WINDOW, n - 1) + 1):
             same = np.flatnonzero(ordered[step:] == ordered[:-step])
             if not len(same):
                 break
-            keys.update((order[same] * n + order[same + step]).tolist())
-    unique = np.array(sorted(keys), dtype=np.int64)
+            found.append(order[same] * n + order[same + step])
+        keys.append(np.unique(np.concatenate(found)))
+    unique = np.unique(np.concatenate(keys))
     return np.column_stack([unique // n, unique % n])
 
 
@@ -220,6 +254,7 @@ def _rows_a_band(n_permutations: int, threshold: float) -> int:
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     if not len(a) or not len(b):
         return 0.0
+    a, b = np.unique(a), np.unique(b)
     n_common = len(np.intersect1d(a, b, assume_unique=True))
     return n_common / (len(a) + len(b) - n_common)
 
@@ -249,8 +284,7 @@ def _text_leaks(texts: Sequence[str], splits: Sequence[str], groups: list[int], 
         here = _by_value([splits[i] for i in members])
         if len(here) < 2:
             continue
-        seen: dict[str, int] = {}
-        words = {i: _hashes(texts[i], seen) for i in members}
+        words = dict(zip(members, _all_words([texts[i] for i in members]), strict=True))
         shingles = {i: _shingles(words[i], shingle_words) for i in members}
         for earlier, at in here.items():
             later = [i for i in members if order[splits[i]] > order[earlier]]
