@@ -60,14 +60,34 @@ _KNOWN_TAG = re.compile(
     r"[\s/>]",
     re.IGNORECASE,
 )
-_HTML_START = re.compile(r"\s*(?:\ufeff)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|\?xml[^>]*>\s*<(?:!doctype\s+)?html)", re.I | re.S)
+_HTML_START = re.compile(
+    r"\s*(?:\ufeff)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|\?xml[^>]*>\s*<(?:!doctype\s+)?html)",
+    re.I | re.S,
+)
 _CLOSING_TAG = re.compile(r"</(?:p|div|span|a|h[1-6]|ul|li|table|article|section|main|body|html)\s*>", re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMATTING = frozenset(("b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u"))
 _MARKERS = frozenset(("applet", "caption", "marquee", "object", "td", "template", "th"))
 _VOID = frozenset(
-    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr", "path", "circle")
+    (
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+        "path",
+        "circle",
+    )
 )
 _FORMATTING_TAG = re.compile(rf"<(?:{'|'.join(sorted(_FORMATTING))})[\s/>]", re.IGNORECASE)
 _N_TAGS_SEEN_WHOLE = 10_000
@@ -93,7 +113,9 @@ def parse_html(html: str | bytes, limits: HtmlLimits) -> HtmlLines:
     except TooDeep:
         raise _too_deep(limits) from None
     text = "\n".join(line.text for line in lines)
-    return HtmlLines(text, cue_matrix(lines, blocks, fields.title), fields.title, fields.published, fields.author, fields.site)
+    return HtmlLines(
+        text, cue_matrix(lines, blocks, fields.title), fields.title, fields.published, fields.author, fields.site
+    )
 
 
 def looks_like_html(text: str) -> bool:
@@ -106,7 +128,9 @@ def looks_like_html(text: str) -> bool:
 
 def _decoded(html: str | bytes, limits: HtmlLimits) -> str:
     if len(html) > limits.max_bytes:
-        message = f"the page has {len(html):,} bytes, the limit is {limits.max_bytes:,}; raise html.max_bytes to read it"
+        message = (
+            f"the page has {len(html):,} bytes, the limit is {limits.max_bytes:,}; raise html.max_bytes to read it"
+        )
         raise HtmlRejected("too_large", message)
     text = html if isinstance(html, str) else _decoded_bytes(html)
     try:
@@ -118,7 +142,12 @@ def _decoded(html: str | bytes, limits: HtmlLimits) -> str:
 
 def _decoded_bytes(raw: bytes) -> str:
     """The text of a page's bytes: by its mark, as UTF-8 where it is that, as it declares, else as it looks."""
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\0\0", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe\0\0", "utf-32"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
         if raw.startswith(mark):
             return raw.decode(encoding, "replace").removeprefix("\ufeff")
     n_even, n_odd = raw[:4096:2].count(0), raw[1:4096:2].count(0)
@@ -128,7 +157,11 @@ def _decoded_bytes(raw: bytes) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         declared = _CHARSET.search(raw[:4096])
-    for encoding in (declared.group(1).decode("ascii", "replace") if declared else None, detect_encoding(raw[:65536]), "cp1252"):
+    for encoding in (
+        declared.group(1).decode("ascii", "replace") if declared else None,
+        detect_encoding(raw[:65536]),
+        "cp1252",
+    ):
         if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
             try:
                 return raw.decode(encoding, "replace")
@@ -153,7 +186,9 @@ def _weigh(source: str, limits: HtmlLimits) -> None:
     if depth > limits.max_depth:
         raise _too_deep(limits)
     if n_tags + n_repeated > limits.max_nodes * 10:
-        raise HtmlRejected("too_many_tags", f"the page leaves formatting elements open: a parser would repeat {n_repeated:,} of them")
+        raise HtmlRejected(
+            "too_many_tags", f"the page leaves formatting elements open: a parser would repeat {n_repeated:,} of them"
+        )
 
 
 def _nesting(source: str) -> tuple[int, int]:
@@ -192,7 +227,9 @@ def _nesting(source: str) -> tuple[int, int]:
 
 
 def _too_deep(limits: HtmlLimits) -> HtmlRejected:
-    return HtmlRejected("too_deep", f"the page nests its tags more than {limits.max_depth:,} deep; raise html.max_depth to read it")
+    return HtmlRejected(
+        "too_deep", f"the page nests its tags more than {limits.max_depth:,} deep; raise html.max_depth to read it"
+    )
 
 
 def _escaped(text: str) -> str:

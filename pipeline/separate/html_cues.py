@@ -15,7 +15,17 @@ from pipeline.separate.html_walk import Blocks, WalkedLine
 _TAGS = ("p", "h1", "h2", "h3", "h4", "li", "cell", "figcaption", "blockquote", "div", "button", "form", "pre", "term")
 _INLINE = ("time", "strong", "emphasis", "label", "small", "citation")
 _LINE = (
-    *("chars", "words", "link_density", "n_links", "is_link", "starts_with_link", "ends_with_link", "is_hidden", "depth"),
+    *(
+        "chars",
+        "words",
+        "link_density",
+        "n_links",
+        "is_link",
+        "starts_with_link",
+        "ends_with_link",
+        "is_hidden",
+        "depth",
+    ),
     *("strong_share", "is_title", "title_overlap", "shares_block", "is_first_in_block"),
 )
 _SCOPES = ("block", "parent", "grandparent", "list", "section")
@@ -56,7 +66,13 @@ def cue_matrix(lines: list[WalkedLine], blocks: Blocks, title: str | None) -> _A
     is_prose = (tag == 0) | ((n_chars >= _PROSE_CHARS) & (n_link * 3 < n_chars))
     first, end = np.array([*blocks.first, 0]), np.array([*blocks.end, len(lines)])
     sums = _Sums(n_chars, n_link, is_prose, first, end)
-    scopes = (block, parent[block], parent[parent[block]], _with_none(blocks.list_)[block], _with_none(blocks.section)[block])
+    scopes = (
+        block,
+        parent[block],
+        parent[parent[block]],
+        _with_none(blocks.list_)[block],
+        _with_none(blocks.section)[block],
+    )
     title_cues = _title_cues(text, title)
     line_cues = np.stack(
         [
@@ -102,7 +118,14 @@ class _Sums:
         self.chars = chars
         some = np.maximum(chars, 1)
         self._by_block = np.stack(
-            [np.log1p(n_lines), np.log1p(chars), links / some, np.log1p(chars / np.maximum(n_lines, 1)), np.log1p(prose)], axis=1
+            [
+                np.log1p(n_lines),
+                np.log1p(chars),
+                links / some,
+                np.log1p(chars / np.maximum(n_lines, 1)),
+                np.log1p(prose),
+            ],
+            axis=1,
         )
 
     def cues(self, scope: _Array) -> _Array:
@@ -127,7 +150,14 @@ def _scores(block: _Array, parent: _Array, n_chars: _Array, n_link: _Array, is_p
 
 
 def _page_cues(
-    n_chars: _Array, tag: _Array, first: int, end: int, scores: _Array, parent: _Array, block: _Array, scopes: tuple[_Array, ...]
+    n_chars: _Array,
+    tag: _Array,
+    first: int,
+    end: int,
+    scores: _Array,
+    parent: _Array,
+    block: _Array,
+    scopes: tuple[_Array, ...],
 ) -> _Array:
     n_lines = len(n_chars)
     index = np.arange(n_lines)
@@ -197,7 +227,9 @@ def _title_cues(text: tuple[str, ...], title: str | None) -> tuple[_Array, _Arra
             found = _WORD.findall(line.lower())
             if found:
                 overlap[i] = sum(word in words for word in found) / len(found)
-                is_title[i] = len(found) >= 3 and overlap[i] == 1.0 and " ".join(found) in plain and 2 * len(found) >= len(words)
+                is_title[i] = (
+                    len(found) >= 3 and overlap[i] == 1.0 and " ".join(found) in plain and 2 * len(found) >= len(words)
+                )
     return is_title, overlap
 
 

@@ -13,13 +13,45 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-_ARTICLE_TYPES = ("Article", "NewsArticle", "BlogPosting", "ReportageNewsArticle", "LiveBlogPosting", "AnalysisNewsArticle")
+_ARTICLE_TYPES = (
+    "Article",
+    "NewsArticle",
+    "BlogPosting",
+    "ReportageNewsArticle",
+    "LiveBlogPosting",
+    "AnalysisNewsArticle",
+)
 _TITLE = ("og:title", "twitter:title", "dc.title", "parsely-title", "sailthru.title")
 _PUBLISHED = (
-    *("article:published_time", "datepublished", "date", "dc.date", "dc.date.issued", "dcterms.created", "parsely-pub-date"),
-    *("sailthru.date", "pubdate", "publishdate", "publish-date", "article.published", "og:published_time", "cxenseparse:recs:publishtime"),
+    *(
+        "article:published_time",
+        "datepublished",
+        "date",
+        "dc.date",
+        "dc.date.issued",
+        "dcterms.created",
+        "parsely-pub-date",
+    ),
+    *(
+        "sailthru.date",
+        "pubdate",
+        "publishdate",
+        "publish-date",
+        "article.published",
+        "og:published_time",
+        "cxenseparse:recs:publishtime",
+    ),
 )
-_AUTHOR = ("author", "article:author", "dc.creator", "dcterms.creator", "parsely-author", "sailthru.author", "byl", "twitter:creator")
+_AUTHOR = (
+    "author",
+    "article:author",
+    "dc.creator",
+    "dcterms.creator",
+    "parsely-author",
+    "sailthru.author",
+    "byl",
+    "twitter:creator",
+)
 _SITE = ("og:site_name", "application-name", "publisher", "dc.publisher")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SEPARATED = re.compile(r"\s+(?:[|\u2013\u2014\u00b7\u00bb:]|-)\s+")

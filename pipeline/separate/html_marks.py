@@ -21,7 +21,20 @@ TAG_CLASS: dict[str, str] = {
     **dict.fromkeys(("dt", "dd", "dl"), "term"),
     **dict.fromkeys(
         (
-            *("article", "aside", "body", "center", "details", "dialog", "div", "dir", "figure", "footer", "header", "hgroup"),
+            *(
+                "article",
+                "aside",
+                "body",
+                "center",
+                "details",
+                "dialog",
+                "div",
+                "dir",
+                "figure",
+                "footer",
+                "header",
+                "hgroup",
+            ),
             *("hr", "html", "main", "menu", "nav", "ol", "search", "section", "ul", "address", "frameset", "marquee"),
         ),
         "div",
@@ -32,47 +45,114 @@ TAG_CLASS: dict[str, str] = {
 CELLS = frozenset(("td", "th"))
 BLOCKS = frozenset(TAG_CLASS) - CELLS
 LISTS = frozenset(("ul", "ol", "dl", "menu", "dir", "table"))
-SECTIONS = frozenset(("article", "main", "section", "aside", "nav", "header", "footer", "form", "figure", "dialog", "table"))
+SECTIONS = frozenset(
+    ("article", "main", "section", "aside", "nav", "header", "footer", "form", "figure", "dialog", "table")
+)
 SKIPPED = frozenset(
     (
-        *("script", "style", "noscript", "template", "head", "svg", "math", "iframe", "object", "embed", "canvas", "video", "audio"),
-        *("select", "textarea", "datalist", "noembed", "noframes", "map", "picture", "-comment", "!doctype", "-doctype"),
+        *(
+            "script",
+            "style",
+            "noscript",
+            "template",
+            "head",
+            "svg",
+            "math",
+            "iframe",
+            "object",
+            "embed",
+            "canvas",
+            "video",
+            "audio",
+        ),
+        *(
+            "select",
+            "textarea",
+            "datalist",
+            "noembed",
+            "noframes",
+            "map",
+            "picture",
+            "-comment",
+            "!doctype",
+            "-doctype",
+        ),
     )
 )
 """Elements whose content is not text of the page."""
 
 _CONTAINERS = (
-    *("article", "main", "nav", "header", "footer", "aside", "form", "figure", "section", "table", "list", "blockquote"),
+    *(
+        "article",
+        "main",
+        "nav",
+        "header",
+        "footer",
+        "aside",
+        "form",
+        "figure",
+        "section",
+        "table",
+        "list",
+        "blockquote",
+    ),
     *("dialog", "heading"),
 )
 _WORDS: tuple[tuple[str, str], ...] = (
     ("content", r"articlebody|article|story|body|content|entry|post(?!al|er)|paragraph|prose|rich-?text|wysiwyg"),
     ("text", r"(?<![a-z])text(?![a-z])|txt|copy(?!right)|description"),
-    ("menu", r"nav|menu|breadcrumb|crumb|pagination|pager|(?<![a-z])skip|masthead|topbar|toolbar|tabs?(?![a-z])|toc(?![a-z])"),
+    (
+        "menu",
+        r"nav|menu|breadcrumb|crumb|pagination|pager|(?<![a-z])skip|masthead|topbar|toolbar|tabs?(?![a-z])|toc(?![a-z])",
+    ),
     ("tags", r"(?<![a-z])tags?(?![a-z])|topic|categor|keyword|taxonomy|kicker|eyebrow|label"),
     (
         "related",
         r"relat|(?<![a-z])more|recommend|recirc|read-?(?:also|next|more)|up-?next|next-?up|also-?like|outbrain|taboola|see-?also"
         r"|similar|further|onward|in-?line-?link|you-?may",
     ),
-    ("popular", r"popular|trending|latest|most-?(?:read|view)|top-?stor|headlines|ticker|featured|must-?read|hot(?![a-z])"),
-    ("teaser", r"teaser|card|tease|promo-?item|feed|river|grid|carousel|slider|swiper|list-?item|thumb|tile|collection|stream"),
-    ("share", r"share|sharing|social|follow|facebook|twitter|whatsapp|linkedin|pinterest|addthis|like-?button|bookmark|save"),
+    (
+        "popular",
+        r"popular|trending|latest|most-?(?:read|view)|top-?stor|headlines|ticker|featured|must-?read|hot(?![a-z])",
+    ),
+    (
+        "teaser",
+        r"teaser|card|tease|promo-?item|feed|river|grid|carousel|slider|swiper|list-?item|thumb|tile|collection|stream",
+    ),
+    (
+        "share",
+        r"share|sharing|social|follow|facebook|twitter|whatsapp|linkedin|pinterest|addthis|like-?button|bookmark|save",
+    ),
     (
         "signup",
         r"subscri|newsletter|sign-?up|sign-?in|log-?in|register|paywall|(?<![a-z])cta|membership|donat|account|email|piano|meter"
         r"|regwall|download-?app",
     ),
     ("comment", r"comment|disqus|respond|reply|discussion|livefyre|coral|viafoura|spot-?im|openweb"),
-    ("legal", r"foot(?!age|ball)|copyright|legal|cookie|consent|privacy|gdpr|terms(?![a-z])|disclaim|disclosure|colophon|licen[cs]e"),
-    ("advert", r"(?<![a-z])ads?(?![a-z])|advert|promo|sponsor|dfp|gpt(?![a-z])|banner|commercial|affiliate|partner|ad-?slot|adunit"),
+    (
+        "legal",
+        r"foot(?!age|ball)|copyright|legal|cookie|consent|privacy|gdpr|terms(?![a-z])|disclaim|disclosure|colophon|licen[cs]e",
+    ),
+    (
+        "advert",
+        r"(?<![a-z])ads?(?![a-z])|advert|promo|sponsor|dfp|gpt(?![a-z])|banner|commercial|affiliate|partner|ad-?slot|adunit",
+    ),
     ("caption", r"caption|credit|figure|photo|image|gallery|media|video|slideshow|(?<![a-z])alt(?![a-z])|embed|player"),
     ("byline", r"byline|author|writer|contributor|reporter|creator|bio(?![a-z])"),
     ("date", r"(?<![a-z])date|publish|time(?!line)|meta|posted|updated|modified|dateline"),
     ("headline", r"headline|title|(?<![a-z])hed(?![a-z])|heading"),
-    ("lead", r"lead(?![a-z])|lede|standfirst|intro|summary|dek(?![a-z])|subhead|sub-?title|excerpt|abstract|deck(?![a-z])|strapline"),
-    ("sidebar", r"sidebar|aside|widget|rail(?![a-z])|side-?col|complementary|secondary|tertiary|column-?right|right-?col"),
-    ("hidden", r"hidden|modal|popup|pop-?up|overlay|sr-only|screen-?reader|visually|tooltip|toast|dialog|lightbox|offscreen|print"),
+    (
+        "lead",
+        r"lead(?![a-z])|lede|standfirst|intro|summary|dek(?![a-z])|subhead|sub-?title|excerpt|abstract|deck(?![a-z])|strapline",
+    ),
+    (
+        "sidebar",
+        r"sidebar|aside|widget|rail(?![a-z])|side-?col|complementary|secondary|tertiary|column-?right|right-?col",
+    ),
+    (
+        "hidden",
+        r"hidden|modal|popup|pop-?up|overlay|sr-only|screen-?reader|visually|tooltip|toast|dialog|lightbox|offscreen|print",
+    ),
     ("header", r"(?<![a-z])header|site-?name|logo|brand|banner|top-?bar|search"),
     ("quote", r"quote|pull-?quote|blockquote|testimonial"),
     ("faq", r"faq|question|answer|accordion|review|rating|price|product|cart|shop|recipe"),
@@ -112,7 +192,18 @@ _ROLE_BIT = {
     "figure": _BIT["figure"],
 }
 _NAMING = frozenset(
-    ("class", "id", "itemprop", "data-component", "data-testid", "data-module", "data-type", "aria-label", "rel", "itemtype")
+    (
+        "class",
+        "id",
+        "itemprop",
+        "data-component",
+        "data-testid",
+        "data-module",
+        "data-type",
+        "aria-label",
+        "rel",
+        "itemtype",
+    )
 )
 _MAX_NAME_CHARS = 400
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)

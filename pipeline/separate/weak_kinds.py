@@ -150,7 +150,16 @@ def _by_words(line: str, at: set[str]) -> Kind | None:
         return Kind.LEGAL
     if "nav" in at and _SIGN_IN.fullmatch(line):
         return Kind.NAVIGATION
-    if n_words <= 40 and _ENGAGEMENT.search(line) and (n_words <= 4 or ("nav" not in at and n_words <= 12) or at & {"engagement", "form", "comment"} or "link" in at):
+    if (
+        n_words <= 40
+        and _ENGAGEMENT.search(line)
+        and (
+            n_words <= 4
+            or ("nav" not in at and n_words <= 12)
+            or at & {"engagement", "form", "comment"}
+            or "link" in at
+        )
+    ):
         return Kind.ENGAGEMENT
     if _CREDIT.search(line) and n_words <= 40 and "link" not in at:
         return Kind.CAPTION
@@ -172,9 +181,19 @@ def _by_place(at: set[str], *, before: bool, after: bool) -> Kind | None:
         return Kind.NAVIGATION
     if "figure" in at and "link" not in at and not at & {"related", "teaser"}:
         return Kind.CAPTION
-    if "related" in at and not at & {"engagement", "form", "footer", "byline"} and (at & {"link", "links"} or "shape" in at) and not _is_picture(at):
+    if (
+        "related" in at
+        and not at & {"engagement", "form", "footer", "byline"}
+        and (at & {"link", "links"} or "shape" in at)
+        and not _is_picture(at)
+    ):
         return Kind.RELATED
-    if "teaser" in at and at & {"link", "aside"} and not at & {"footer", "byline", "engagement"} and not _is_picture(at):
+    if (
+        "teaser" in at
+        and at & {"link", "aside"}
+        and not at & {"footer", "byline", "engagement"}
+        and not _is_picture(at)
+    ):
         return Kind.RELATED
     if at & {"footer"} and "link" in at and "short" in at:
         return Kind.NAVIGATION
