@@ -30,7 +30,7 @@ test: setup
 check: setup
 	@ruff check .
 	@ruff format --check .
-	@pyright
+	@basedpyright
 	@lint-imports
 
 fix: setup

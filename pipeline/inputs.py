@@ -16,9 +16,9 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from pydantic import Field
 
@@ -125,21 +125,16 @@ def _read_file(name: str, limits: Limits) -> Iterator[Row | Rejected]:
     form, packed = _suffix(name)
     try:
         with _open(name) as raw:
-            yield from _read_stream(_Bounded(raw, packed, limits, name) if packed else raw, name, form, limits)
+            stream = cast(BinaryIO, _Bounded(raw, packed, limits, name)) if packed else raw
+            yield from _read_stream(stream, name, form, limits)
     except _TooLarge as error:
         yield Rejected(name, "too_large", str(error))
-    except (EOFError, *_damaged()) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         yield Rejected(name, "truncated", f"{name}: damaged {packed} data ({error}); fetch the file again")
     except OSError as error:
         raise DataError(
             f"cannot be read ({error.strerror or error}); check that it exists and its permissions", file=name
         ) from None
-
-
-def _damaged() -> tuple[type[Exception], ...]:
-    import zstandard
-
-    return zlib.error, gzip.BadGzipFile, zstandard.ZstdError
 
 
 def _open(name: str) -> BinaryIO:
@@ -335,10 +330,9 @@ class _Bounded(io.RawIOBase):
         if packed == ".gz":
             self._inner: Any = gzip.GzipFile(fileobj=self._counter, mode="rb")  # type: ignore[arg-type]
         else:
-            import zstandard
+            import pyarrow as pa  # its reader notices a truncated stream, which zstandard's does not
 
-            reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(self._counter, read_across_frames=True)  # type: ignore[arg-type]
-            self._inner = io.BufferedReader(reader)
+            self._inner = io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(self._counter, "r"), "zstd"))  # type: ignore[arg-type]
         self._n_out = 0
 
     def readable(self) -> bool:
@@ -349,13 +343,22 @@ class _Bounded(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         chunks, wanted = [], size if size >= 0 else sys.maxsize
-        while wanted > 0 and (chunk := self._checked(self._inner.read(min(wanted, 1 << 20)))):
+        while wanted > 0 and (chunk := self._checked(self._unpack(self._inner.read, min(wanted, 1 << 20)))):
             chunks.append(chunk)
             wanted -= len(chunk)
         return b"".join(chunks)
 
     def readline(self, size: int | None = -1) -> bytes:  # type: ignore[override]
-        return self._checked(self._inner.readline(-1 if size is None else size))
+        return self._checked(self._unpack(self._inner.readline, -1 if size is None else size))
+
+    @staticmethod
+    def _unpack(read: Callable[[int], bytes], size: int) -> bytes:
+        try:
+            return read(size)
+        except gzip.BadGzipFile:
+            raise
+        except OSError as error:  # pyarrow's word for damaged and truncated streams
+            raise EOFError(str(error)[:120]) from error
 
     def _checked(self, data: bytes) -> bytes:
         self._n_out += len(data)

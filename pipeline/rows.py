@@ -67,7 +67,7 @@ def hub_rows(name: str, split: str | None) -> Iterator[tuple[Article, dict[str, 
         if split and part != split:
             continue
         names = {k: f.names for k, f in rows.features.items() if isinstance(f, ClassLabel)}
-        for number, values in enumerate(rows):
+        for number, values in enumerate(map(dict, rows)):
             yield _hub_row({**values, **{k: n[values[k]] for k, n in names.items()}}, f"{name}/{part}#{number}", str(part))
 
 

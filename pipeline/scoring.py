@@ -225,7 +225,7 @@ CSV_COLUMNS = ("id", "task", "target", "label", "probability", "set", "abstained
 def _write_csv(records: Iterable[dict[str, Any]], out: Any) -> None:
     """One row an entry; an article without one, or that cannot be read, has one row too."""
     text = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="", write_through=True)
-    writer = csv.DictWriter(text, CSV_COLUMNS)
+    writer: csv.DictWriter[str] = csv.DictWriter(text, CSV_COLUMNS)
     writer.writeheader()
     for record in records:
         shared = {"id": record["id"], "body_chars": record["body_chars"], "boilerplate_lines": record["boilerplate_lines"]}

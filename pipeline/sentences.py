@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sentencex
+from sentencex import get_sentence_boundaries  # pyright: ignore[reportAttributeAccessIssue]
 
 LANGUAGE = "en"  # its rules for full stops serve other European languages too; unknown scripts fall back to their own marks
 
@@ -12,7 +12,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     spans = []
     begin = 0
     for line in text.split("\n"):
-        for found in sentencex.get_sentence_boundaries(LANGUAGE, line) if line.strip() else ():
+        for found in get_sentence_boundaries(LANGUAGE, line) if line.strip() else ():
             start, end = begin + int(found["start_index"]), begin + int(found["end_index"])
             piece = text[start:end]
             start += len(piece) - len(piece.lstrip())

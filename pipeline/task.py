@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +77,7 @@ def task_path(name: str, config_dir: Path) -> Path:
     Raises:
         ConfigError: there is neither.
     """
-    if not name.replace("-", "_").isidentifier():
+    if not re.fullmatch(r"\w[\w-]*", name):
         raise ConfigError(f"task '{name[:80]}': expected a name of letters, digits and underscores")
     places = [config_dir / "tasks" / f"{name}.yaml", config_dir / f"{name}.yaml"]
     for place in places:
