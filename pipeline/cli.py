@@ -213,6 +213,7 @@ def score(
     output: Output = None,
     form: Annotated[ScoreFormat | None, typer.Option("--format", show_default="by the name of -o, else table")] = None,
     engine: Annotated[Engine, typer.Option("--engine", help="local, or ray (extra [ray]).")] = Engine.LOCAL,
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="The Ray cluster to use.", show_default="one on this machine")] = None,
     processes: Annotated[int | None, typer.Option("--processes", min=1, help="How many processes work.", show_default="all cores for large jobs")] = None,
     evidence: Annotated[int | None, typer.Option("--evidence", min=0, help="Sentences shown for a label; 0 is faster.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if an article cannot be read.")] = False,
@@ -228,6 +229,7 @@ def score(
         output=output,
         form=form.value if form else None,
         engine=engine.value,
+        ray_address=ray_address,
         n_processes=processes,
         n_evidence=evidence,
         config_dir=_config_dir(config_dir),
@@ -235,6 +237,27 @@ def score(
     n_errors = scoring.run(request)
     if strict and n_errors:
         raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    path: Annotated[str, typer.Argument(help="An article.")],
+    label: Annotated[str | None, typer.Option("--label", help="What speaks for this label, instead of the one given.")] = None,
+    models: Annotated[list[Path] | None, typer.Option("--model", help="A model's folder.", show_default="every champion in models/")] = None,
+    form: Annotated[str, typer.Option("--format", help="text or html.")] = "text",
+    config_dir: ConfigDir = None,
+) -> None:
+    """Show what each sentence adds to the label of an article."""
+    from pipeline import explain as command
+    from pipeline.document import Article
+    from pipeline.errors import DataError
+    from pipeline.inputs import Limits, read_articles
+    from pipeline.score import Scorer
+
+    for one in read_articles([path], Limits.load(_settings("inputs.yaml", config_dir))):
+        if not isinstance(one, Article):
+            raise DataError(one.message)
+        command.write(command.explain(Scorer.load(models or None), one, label), form)
 
 
 @app.command("train-separator")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ class Config(BaseConfig):
     articles: list[str]
     n_evidence: int = Field(ge=0)
     batch_articles: int = Field(ge=1)
+    batch_chars: int = Field(ge=1)
     max_target_chars: int = Field(ge=1)
 
 
@@ -107,8 +107,8 @@ class Scorer:
 
 
 def champions(folder: Path) -> list[Path]:
-    """The folders of the champions, in the order of their tasks' names."""
-    return sorted(path.parent for path in folder.glob("*/model.json"))
+    """The folders of the champions, in the order of their tasks' names; the separator beside them is none."""
+    return sorted(path.parent for path in folder.glob("[!.]*/model.json") if path.parent.name != "separator")
 
 
 def check_target(target: str, max_chars: int) -> str:
@@ -136,10 +136,17 @@ def evidence(prepared: Prepared, start: int, end: int, weight: float, holder: st
     return Evidence(given_start, given_end, prepared.alignment.given[given_start:given_end], weight, holder)
 
 
-def batches(articles: Iterable[Article | Rejected], size: int) -> Iterator[list[Article | Rejected]]:
-    """The articles in lists of `size`, the last one shorter."""
-    iterator = iter(articles)
-    while batch := list(islice(iterator, size)):
+def batches(articles: Iterable[Article | Rejected], n_articles: int, n_chars: int) -> Iterator[list[Article | Rejected]]:
+    """The articles in lists of at most `n_articles`, that hold `n_chars` characters or end with the article that passes them."""
+    batch: list[Article | Rejected] = []
+    n_held = 0
+    for one in articles:
+        batch.append(one)
+        n_held += 0 if isinstance(one, Rejected) else len(one.text or one.html or "")
+        if len(batch) == n_articles or n_held >= n_chars:
+            yield batch
+            batch, n_held = [], 0
+    if batch:
         yield batch
 
 

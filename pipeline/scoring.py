@@ -7,20 +7,20 @@ import io
 import json
 import logging
 import os
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from pipeline import shards
-from pipeline.artifacts import digest, replacing
-from pipeline.document import Prediction, Summary
-from pipeline.errors import ArtifactError, ConfigError
+from pipeline import __version__, shards
+from pipeline.artifacts import digest
+from pipeline.document import Prediction, Rejected, Summary
+from pipeline.errors import ArtifactError, ConfigError, PipelineError
 from pipeline.home import config_file, home
 from pipeline.inputs import Limits, read_articles
 from pipeline.score import Config, Scorer, as_record, batches, champions
@@ -40,6 +40,7 @@ class Request:
     output: Path | None
     form: str | None
     engine: str
+    ray_address: str | None
     n_processes: int | None
     n_evidence: int | None
     config_dir: Path
@@ -53,9 +54,13 @@ class Setting:
     targets: tuple[str, ...]
     n_evidence: int
 
+    def scorer(self) -> Scorer:
+        """The scorer, its models loaded."""
+        return Scorer.load(self.models, targets=self.targets, n_evidence=self.n_evidence)
+
     def start(self) -> shards.Work:
         """What answers a batch, with the models loaded."""
-        return partial(_answer, Scorer.load(self.models, targets=self.targets, n_evidence=self.n_evidence))
+        return partial(_answer, self.scorer())
 
 
 def run(request: Request) -> int:
@@ -68,16 +73,14 @@ def run(request: Request) -> int:
     n_evidence = config.n_evidence if request.n_evidence is None else request.n_evidence
     with tempfile.TemporaryDirectory() as scratch:
         setting = Setting(tuple(find_models(request.models, Path(scratch))), _all_targets(request.targets), n_evidence)
-        articles = batches(read_articles(paths, limits), config.batch_articles)
-        if request.engine == "ray":
-            from pipeline.ray_engine import answer_batches
-
-            counts = _to_stream(answer_batches(articles, setting), request, output)
-        elif output is None:
-            scorer = Scorer.load(setting.models, targets=setting.targets, n_evidence=n_evidence)
-            counts = _to_stream((scorer.score(batch) for batch in articles), request, None)
-        else:
+        articles = batches(read_articles(paths, limits), config.batch_articles, config.batch_chars)
+        if output is not None and (output.is_file() or not output.exists() or output.is_dir()):
             counts = _to_file(articles, setting, request, output, config)
+        elif request.engine == "ray":
+            raise ConfigError("--engine ray writes to a file; give one with -o")
+        else:
+            scorer = setting.scorer()
+            counts = _to_stream((answers(scorer, batch) for batch in articles), request, output)
     log.info("%s", Summary("score", counts.n_in, counts.n_in, counts.rejected, time.monotonic() - began))
     return counts.n_rejected
 
@@ -113,17 +116,20 @@ class Counts:
         self.n_in, self.n_rejected, self.rejected = 0, 0, dict[str, int]()
         self._began = self._shown = time.monotonic()
 
-    def add(self, n: int, n_rejected: int, reasons: Iterable[str] = ()) -> None:
+    def reject(self, reasons: Iterable[str]) -> None:
+        """Count what could not be scored."""
+        for reason in reasons:
+            self.n_rejected += 1
+            self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+    def add(self, n: int) -> None:
         """Count a batch."""
         self.n_in += n
-        self.n_rejected += n_rejected
-        for reason in reasons:
-            self.rejected[reason] = self.rejected.get(reason, 0) + 1
         now = time.monotonic()
         if sys.stderr.isatty() and now - self._shown > 1:
             self._shown = now
             rate = self.n_in / (now - self._began)
-            sys.stderr.write(f"\r{self.n_in:,} articles, {rate:,.0f} a second, {self.n_rejected:,} rejected\x1b[K")
+            sys.stderr.write(f"\r{self.n_in:,} articles, {rate:,.0f} a second\x1b[K")
 
 
 def _all_targets(given: Sequence[str]) -> tuple[str, ...]:
@@ -140,64 +146,99 @@ def _all_targets(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def answers(scorer: Scorer, batch: shards.Batch) -> list[Prediction]:
+    """The predictions of a batch; an article on which the code fails is answered with an error, the others as ever."""
+    try:
+        return scorer.score(batch)
+    except PipelineError:
+        raise
+    except Exception as error:
+        log.debug("scoring %d articles failed", len(batch), exc_info=True)
+        if len(batch) > 1:
+            half = len(batch) // 2
+            return answers(scorer, batch[:half]) + answers(scorer, batch[half:])
+        reason = f"{batch[0].id}: could not be scored ({type(error).__name__}: {str(error)[:120]})"
+        return scorer.score([Rejected(batch[0].id, "failed", reason)])
+
+
 def _answer(scorer: Scorer, batch: shards.Batch) -> bytes:
-    return shards.encode(as_record(one) for one in scorer.score(batch))
+    return shards.encode(as_record(one) for one in answers(scorer, batch))
 
 
 def _to_file(articles: Iterator[shards.Batch], setting: Setting, request: Request, output: Path, config: Config) -> Counts:
     """Score in shards beside the output, then put the whole in place."""
     form = request.form or {".csv": "csv", ".parquet": "parquet", ".txt": "table"}.get(output.suffix, "jsonl")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(output.parent, os.W_OK):
-        raise ConfigError(f"{output.parent}: cannot be written to; choose another -o")
-    manifest = {
-        "models": [digest(folder / "model.json") for folder in setting.models],
-        "separator": digest(home() / "models" / "separator"),
-        "targets": list(setting.targets),
-        "n_evidence": setting.n_evidence,
-        "batch_articles": config.batch_articles,
-    }
+    if output.is_dir():
+        raise ConfigError(f"{output}: is a folder; give -o the name of a file")
     counts = Counts()
+    first = next(articles, [])
+    pool = _pool(setting, request, is_small=len(first) < config.batch_articles)
     try:
-        n_processes = request.n_processes or (os.cpu_count() or 1)
-        first = next(articles, None)
-        if first is not None and len(first) < config.batch_articles:
-            n_processes = 1
-        stream = (batch for part in ([first] if first is not None else [], articles) for batch in part)
-        paths = shards.run_job(stream, output, manifest, start=setting.start, n_processes=n_processes, report=counts.add)
-        if form == "jsonl":
-            shards.join(paths, output)
-        else:
-            with replacing(output) as temporary, temporary.open("wb") as out:
-                _write_records(shards.records(paths), form, out)
+        with shards.begun(output, _manifest(setting, request, config)) as job:
+            paths = job.fill(chain([first] if first else [], articles), pool, counts.add)
+            counts.reject(one["error"]["reason"] for one in shards.errors(paths))
+            job.publish(output, partial(_write_shards, paths, form))
     except OSError as error:
-        raise ArtifactError(f"{output}: cannot be written ({error.strerror or error}); free space or choose another -o, then run the same command again") from error
-    for one in shards.records(paths):
-        if one["error"]:
-            counts.rejected[one["error"]["reason"]] = counts.rejected.get(one["error"]["reason"], 0) + 1
-    shutil.rmtree(output.with_name(f".{output.name}.work"), ignore_errors=True)
+        raise ArtifactError(
+            f"{output}: cannot be written ({error.strerror or error}); free space or choose another -o, then run the same command again"
+        ) from error
     return counts
 
 
-def _to_stream(answers: Iterable[list[Prediction]], request: Request, output: Path | None) -> Counts:
+def _pool(setting: Setting, request: Request, *, is_small: bool) -> shards.Pool:
+    """Who scores: this process where there is little to do, else several, or Ray."""
+    if request.engine == "ray":
+        from pipeline.ray_engine import ray_pool
+
+        return ray_pool(setting.start, request.ray_address, request.n_processes)
+    n_processes = request.n_processes or len(os.sched_getaffinity(0))
+    if is_small or n_processes == 1:
+        return shards.here(setting.start)
+    from pipeline.crew import crew
+
+    return crew(setting.start, n_processes)
+
+
+def _manifest(setting: Setting, request: Request, config: Config) -> dict[str, Any]:
+    """All that the records depend on beside the articles."""
+    return {
+        "slugline": __version__,
+        "models": [digest(folder / "model.json") for folder in setting.models],
+        "separator": digest(home() / "models" / "separator"),
+        "settings": [digest(config_file(name, home() / "configs")) for name in ("clean.yaml", "separate.yaml")],
+        "targets": list(setting.targets),
+        "n_evidence": setting.n_evidence,
+        "batch_articles": config.batch_articles,
+        "batch_chars": config.batch_chars,
+    }
+
+
+def _write_shards(paths: Sequence[Path], form: str, out: IO[bytes]) -> None:
+    if form == "jsonl":
+        shards.join(paths, out)
+    else:
+        _write_records(shards.records(paths), form, out)
+
+
+def _to_stream(answered: Iterable[list[Prediction]], request: Request, output: Path | None) -> Counts:
+    """Write records as they come, to standard output or to a pipe or device that `output` names."""
     counts = Counts()
 
     def records() -> Iterator[dict[str, Any]]:
-        for batch in answers:
-            errors = [one.error.reason for one in batch if one.error]
-            counts.add(len(batch), len(errors), errors)
+        for batch in answered:
+            counts.add(len(batch))
+            counts.reject(one.error.reason for one in batch if one.error)
             yield from map(as_record, batch)
 
-    form = request.form or "table"
     if output is not None:
-        with replacing(output) as temporary, temporary.open("wb") as out:
+        with output.open("wb") as out:
             _write_records(records(), request.form or "jsonl", out)
-    elif form == "table":
+    elif (request.form or "table") == "table":
         from pipeline.table import show
 
         show(records(), sys.stdout)
     else:
-        _write_records(records(), form, sys.stdout.buffer)
+        _write_records(records(), request.form or "table", sys.stdout.buffer)
     return counts
 
 

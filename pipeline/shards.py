@@ -1,101 +1,115 @@
 """A scoring job in shards beside its output, so that each article is answered exactly once through crashes.
 
-A shard is named by its place and by a digest of the articles in it; it is written under a temporary name, synced and
-renamed. A rerun reads the input again, keeps every shard whose digest still holds and computes the others. When all are
-there they are joined, and the working folder goes. The joined bytes depend on nothing but input, models and settings.
+A shard is named by its place and by a digest of the articles in it and of the job's settings; it is written under a temporary
+name, synced and renamed. A rerun reads the input again, keeps every shard whose name still holds and computes the others. When
+all are there they are joined, and the working folder goes. The joined bytes depend on nothing but input, models and settings.
+
+Who computes is a `Pool`: this process, several (`pipeline.crew`), or a Ray cluster (`pipeline.ray_engine`).
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 from pipeline.artifacts import json_line, read_json, write_json
 from pipeline.document import Article, Rejected
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError
 
-Batch = list[Article | Rejected]
-Work = Callable[[Batch], bytes]
+Batch: TypeAlias = list[Article | Rejected]
+Work: TypeAlias = Callable[[Batch], bytes]
+"""Answers a batch: one JSON line an article, in order."""
+Task: TypeAlias = tuple[Path, Batch]
+Pool: TypeAlias = Callable[[Iterable[Task]], Iterator[int]]
+"""Writes the shard of every task, in any order; yields the number of articles as tasks are done."""
 
 
-def run_job(
-    batches: Iterable[Batch],
-    output: Path,
-    manifest: dict[str, Any],
-    *,
-    start: Callable[[], Work],
-    n_processes: int,
-    report: Callable[[int, int], None],
-) -> list[Path]:
-    """The finished shards of a job in order, old ones kept. `start` makes, in each process, what answers a batch.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A working folder that this process holds, and the digest of the settings it was begun with."""
+
+    folder: Path
+    digest: str
+
+    def fill(self, batches: Iterable[Batch], pool: Pool, report: Callable[[int], None]) -> list[Path]:
+        """The shards of all batches in order, old ones kept, the others computed by `pool`."""
+        paths: list[Path] = []
+        for n in pool(self._missing(batches, paths, report)):
+            report(n)
+        return paths
+
+    def publish(self, output: Path, write: Callable[[IO[bytes]], None]) -> None:
+        """What `write` writes stands at `output`, whole or not at all, and the working folder is gone."""
+        temporary = self.folder / "whole.tmp"
+        with temporary.open("wb") as out:
+            write(out)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, output)
+        _sync_folder(output.parent)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _missing(self, batches: Iterable[Batch], paths: list[Path], report: Callable[[int], None]) -> Iterator[Task]:
+        for index, batch in enumerate(batches):
+            paths.append(self.folder / f"{index:08d}-{batch_digest(batch, self.digest)}.jsonl")
+            if paths[-1].exists():
+                report(len(batch))
+            else:
+                yield paths[-1], batch
+
+
+@contextmanager
+def begun(output: Path, manifest: dict[str, Any]) -> Iterator[Job]:
+    """The job that writes `output`, new or taken up again, held against other processes while the block runs.
 
     Raises:
-        ArtifactError: the folder was begun with other models or settings.
+        ArtifactError: another process works on it, or it was begun with other models or settings.
     """
-    folder = begin(output, manifest)
-    paths: list[Path] = []
-    missing = _missing(batches, folder, paths, report)
-    if n_processes <= 1:
-        _begin_process(start)
-        for path, batch in missing:
-            report(*_do(path, batch))
-        return paths
-    with ProcessPoolExecutor(n_processes, get_context("spawn"), _begin_process, (start,)) as pool:
-        waiting: deque[Future[tuple[int, int]]] = deque()
-        for path, batch in missing:
-            waiting.append(pool.submit(_do, path, batch))
-            if len(waiting) >= 2 * n_processes:
-                report(*waiting.popleft().result())
-        for future in waiting:
-            report(*future.result())
-    return paths
-
-
-def _missing(
-    batches: Iterable[Batch], folder: Path, paths: list[Path], report: Callable[[int, int], None]
-) -> Iterator[tuple[Path, Batch]]:
-    """The batches that have no shard yet; the path of every batch's shard is added to `paths`."""
-    for index, batch in enumerate(batches):
-        paths.append(shard_path(folder, index, batch))
-        if paths[-1].exists():
-            report(len(batch), sum(isinstance(one, Rejected) for one in batch))
-        else:
-            yield paths[-1], batch
-
-
-def begin(output: Path, manifest: dict[str, Any]) -> Path:
-    """The working folder of a job, new or taken up again."""
     folder = output.with_name(f".{output.name}.work")
-    note = folder / "manifest.json"
-    if note.is_file():
-        old = read_json(note)
-        if old != manifest:
-            changed = ", ".join(sorted(k for k in {*old, *manifest} if old.get(k) != manifest.get(k)))
-            raise ArtifactError(
-                f"{output}: a job with other settings ({changed}) was begun here; delete {folder} to start over, or choose another -o"
-            )
-        return folder
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(manifest, note)
-    return folder
+    with (folder / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArtifactError(f"{output}: another job is writing it; wait for that one, or choose another -o") from None
+        _check_manifest(output, folder, manifest)
+        yield Job(folder, hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest())
 
 
-def shard_path(folder: Path, index: int, batch: Batch) -> Path:
-    """Where the answers to a batch go; the name holds a digest of all that the answers depend on."""
-    whole = hashlib.sha256()
+def _check_manifest(output: Path, folder: Path, manifest: dict[str, Any]) -> None:
+    note = folder / "manifest.json"
+    if not note.is_file():
+        write_json(manifest, note)
+        return
+    old = read_json(note)
+    if old != manifest:
+        changed = ", ".join(sorted(k for k in {*old, *manifest} if old.get(k) != manifest.get(k)))
+        raise ArtifactError(
+            f"{output}: a job with other settings ({changed}) was begun here; delete {folder} to start over, or choose another -o"
+        )
+
+
+def batch_digest(batch: Batch, settings: str) -> str:
+    """16 hexadecimal digits that stand for all that the answers to a batch depend on."""
+    whole = hashlib.sha256(settings.encode())
     for one in batch:
-        content = (one.id, one.reason, one.message) if isinstance(one, Rejected) else (one.id, one.text, one.html, one.title)
-        whole.update(json.dumps(content).encode())
-    return folder / f"{index:08d}-{whole.hexdigest()[:16]}.jsonl"
+        if isinstance(one, Rejected):
+            content: tuple[str | None, ...] = ("rejected", one.id, one.reason, one.message)
+        else:
+            content = (one.id, one.text, one.html, one.title, one.source, one.date, one.url, one.author)
+        for part in content:
+            encoded = b"" if part is None else part.encode("utf-8", "surrogatepass")
+            whole.update(b"-" if part is None else b"%d:" % len(encoded))
+            whole.update(encoded)
+    return whole.hexdigest()[:16]
 
 
 def write_shard(path: Path, content: bytes) -> None:
@@ -111,19 +125,11 @@ def write_shard(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def join(paths: Sequence[Path], output: Path) -> None:
-    """The shards as one file, in place whole or not at all."""
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as out:
-            for path in paths:
-                with path.open("rb") as part:
-                    shutil.copyfileobj(part, out)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, output)
-    finally:
-        temporary.unlink(missing_ok=True)
+def join(paths: Sequence[Path], out: IO[bytes]) -> None:
+    """The bytes of the shards one after another."""
+    for path in paths:
+        with path.open("rb") as part:
+            shutil.copyfileobj(part, out, 1 << 20)
 
 
 def records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
@@ -134,22 +140,45 @@ def records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-_work: Work | None = None
+def errors(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """The records in the shards that hold an error; the others are not parsed."""
+    for path in paths:
+        with path.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(_NO_ERROR):
+                    yield json.loads(line)
 
 
-def _begin_process(start: Callable[[], Work]) -> None:
-    global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _work = start()
-
-
-def _do(path: Path, batch: Batch) -> tuple[int, int]:
-    if _work is None:
-        raise PipelineError("a scoring process was not started properly")
-    write_shard(path, _work(batch))
-    return len(batch), sum(isinstance(one, Rejected) for one in batch)
+_NO_ERROR = b'"error": null}\n'
 
 
 def encode(records: Iterable[dict[str, Any]]) -> bytes:
     """Records as JSON lines."""
     return b"".join(json_line(record) for record in records)
+
+
+def here(start: Callable[[], Work]) -> Pool:
+    """The pool that is this process. `start` makes what answers a batch, when the first one comes."""
+
+    def answered(tasks: Iterable[Task]) -> Iterator[int]:
+        work: Work | None = None
+        for path, batch in tasks:
+            work = work or start()
+            write_shard(path, work(batch))
+            yield len(batch)
+
+    return answered
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in the folder last, where the file system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
