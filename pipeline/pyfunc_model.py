@@ -16,7 +16,7 @@ class SluglineModel(mlflow.pyfunc.PythonModel):
 
         self.scorer = Scorer.load([Path(context.artifacts["model"])])
 
-    def predict(self, context: Any, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads hints as a schema
         import pandas as pd
 
         from pipeline.artifacts import content_id

@@ -41,9 +41,14 @@ def _show_record(record: dict[str, Any], console: Console) -> None:
 def _show_entry(task: str, entry: dict[str, Any], console: Console) -> None:
     name = f"{task} · {entry['target']}" if entry["target"] else task
     bar = "━" * round(entry["probability"] * BAR_WIDTH)
-    sure = f"  [dim]unsure: {escape(' or '.join(entry['set'])) or 'no label'}[/dim]" if entry["abstained"] else ""
+    sure = f"  [dim]{_doubt(entry['set'])}[/dim]" if entry["abstained"] else ""
     console.print(f"  {escape(name):<10} [bold]{escape(entry['label'])}[/bold] {entry['probability']:.0%} [dim]{bar}[/dim]{sure}")
     for one in entry["evidence"]:
         words = " ".join(one["text"].split())
         holder = f" ({escape(one['holder'])})" if one["holder"] else ""
         console.print(Padding(f"[dim]“{escape(words)}”{holder}[/dim]", (0, 0, 0, 4)))
+
+
+def _doubt(labels: list[str]) -> str:
+    """Why an entry counts as abstained: several labels are possible, or the article is unlike those the label was learnt from."""
+    return f"unsure: {escape(' or '.join(labels))}" if labels else "unsure: unlike the label's usual articles"
