@@ -240,6 +240,23 @@ def score(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Two or more: MLflow run ids or names, models:/ URIs, or model folders.")],
+    task: Task,
+    form: Annotated[str, typer.Option("--format", help="text, json or html.")] = "text",
+    overrides: Override = None,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Ask the models the same test rows and say which is better, by how much, and whether that is chance."""
+    from pipeline import compare as command
+    from pipeline.task import load_task
+
+    settings = load_task(task, _config_dir(config_dir), overrides or [])
+    config = command.Config.load(_settings("compare.yaml", config_dir))
+    command.run(config, task, settings, _source(config_dir), runs, form, Path("artifacts/compare") / task)
+
+
+@app.command()
 def explain(
     path: Annotated[str, typer.Argument(help="An article.")],
     label: Annotated[str | None, typer.Option("--label", help="What speaks for this label, instead of the one given.")] = None,

@@ -24,6 +24,7 @@ from pipeline.examples import Examples, Source, load_examples
 from pipeline.inputs import read_articles
 from pipeline.metrics import Metrics, evaluate_multi, evaluate_single, flat_slices, slice_metrics, standard_slices
 from pipeline.preparation import Prepared, prepare
+from pipeline.rescoring import answer_array, label_names, true_array
 from pipeline.separate import Separator
 from pipeline.task import TaskConfig
 
@@ -115,20 +116,13 @@ def measure(
     config: Config,
 ) -> Metrics:
     """The metrics of the whole; a true label that the model has never seen counts, as wrong."""
-    names = label_names(model, examples)
-    place = {label: i for i, label in enumerate(names)}
-    if model.task_kind == "multi":
-        truth, chosen = _indicators(examples, answers, place, len(model.labels))
-        return evaluate_multi(truth, probabilities, chosen, names, n_draws=config.n_draws, seed=config.seed)
-    y_true = np.array([place[example.labels[0]] for example in examples])
-    y_pred = np.array([place[answer[0].label] for answer in answers])
+    names, multi = label_names([model], examples), model.task_kind == "multi"
+    y_true, y_pred = true_array(examples, names, multi=multi), answer_array(answers, names, multi=multi)
+    if multi:
+        chosen = y_pred[:, : len(model.labels)]
+        return evaluate_multi(y_true, probabilities, chosen, names, n_draws=config.n_draws, seed=config.seed)
     sets = np.array([[label in answer[0].set for label in model.labels] for answer in answers])
     return evaluate_single(y_true, probabilities, names, n_draws=config.n_draws, seed=config.seed, sets=sets, y_pred=y_pred)
-
-
-def label_names(model: TaskModel, examples: Sequence[Example]) -> list[str]:
-    """The model's labels, then those of the examples that it does not know."""
-    return [*model.labels, *sorted({label for one in examples for label in one.labels} - set(model.labels))]
 
 
 def measure_slices(
@@ -139,13 +133,8 @@ def measure_slices(
     config: Config,
 ) -> dict[str, float]:
     """Quality by source, period and length, as flat metrics."""
-    names = label_names(model, examples)
-    place = {label: i for i, label in enumerate(names)}
-    if model.task_kind == "multi":
-        y_true, y_pred = _indicators(examples, answers, place, len(names))
-    else:
-        y_true = np.array([place[example.labels[0]] for example in examples])
-        y_pred = np.array([place[answer[0].label] for answer in answers])
+    names, multi = label_names([model], examples), model.task_kind == "multi"
+    y_true, y_pred = true_array(examples, names, multi=multi), answer_array(answers, names, multi=multi)
     slices = standard_slices(
         sources=[e.source for e in examples], dates=[e.date for e in examples], lengths=[len(e.text) for e in examples]
     )
@@ -218,17 +207,6 @@ def write_predictions(found: Evaluated, path: Path) -> None:
 def promised(task: TaskConfig, output: Path) -> float:
     """The metric that the task's gate asks for, as `evaluate` wrote it."""
     return float(read_json(output / "metrics.json")[task.gate.metric])
-
-
-def _indicators(
-    examples: Sequence[Example], answers: Sequence[tuple[LabelPrediction, ...]], place: dict[str, int], n_predicted: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    truth = np.zeros((len(examples), len(place)), dtype=bool)
-    chosen = np.zeros((len(examples), n_predicted), dtype=bool)
-    for row, (example, answer) in enumerate(zip(examples, answers, strict=True)):
-        truth[row, [place[label] for label in example.labels]] = True
-        chosen[row, [place[entry.label] for entry in answer]] = True
-    return truth, chosen
 
 
 def _chosen(answer: tuple[LabelPrediction, ...]) -> frozenset[str]:

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from pipeline.artifacts import replacing, write_json
@@ -22,7 +21,8 @@ from pipeline.document import Summary
 from pipeline.errors import ArtifactError, GateError
 from pipeline.evaluate import promised
 from pipeline.examples import Examples, Source, load_examples
-from pipeline.significance import compare_predictions
+from pipeline.rescoring import answer_array, label_names, true_array
+from pipeline.significance import Verdict, compare_predictions
 from pipeline.task import TaskConfig
 
 
@@ -88,18 +88,21 @@ def decide(challenger: TaskModel, champion: TaskModel | None, test: Examples, co
         return Decision("unchanged", "the same model", challenger.digest, champion.digest, len(test))
     if champion.task_kind != challenger.task_kind:
         return Decision("promoted", "the task's kind changed", challenger.digest, champion.digest, len(test))
-    right = np.ones(len(test), dtype=int)
-    new, old = (
-        np.array([{e.label for e in answer} == set(one.labels) for answer, one in zip(model.predict(test.examples), test.examples, strict=True)])
-        for model in (challenger, champion)
+    names, multi = label_names([challenger, champion], test.examples), challenger.task_kind == "multi"
+    new, old = (answer_array(model.predict(test.examples), names, multi=multi) for model in (challenger, champion))
+    found = compare_predictions(
+        true_array(test.examples, names, multi=multi),
+        new,
+        old,
+        [one.group or one.id for one in test.examples],
+        n_draws=config.n_draws,
+        seed=config.seed,
+        labels=names,
     )
-    groups = [one.group for one in test.examples]
-    found = compare_predictions(right, new.astype(int), old.astype(int), groups, n_draws=config.n_draws, seed=config.seed)
-    difference = float(new.mean() - old.mean())
-    better = found.verdict == "A better"
-    reason = f"accuracy {new.mean():.4f} against the champion's {old.mean():.4f} on {len(test)} rows, p = {found.p_value:.3f}"
-    outcome = "promoted" if better else "kept"
-    return Decision(outcome, reason, challenger.digest, champion.digest, len(test), difference, float(found.p_value))
+    a = found.accuracy
+    reason = f"accuracy {a.a:.4f} against the champion's {a.b:.4f} on {found.n:,} rows, p = {found.p_value:.3f}"
+    outcome = "promoted" if found.verdict == Verdict.A_BETTER else "kept"
+    return Decision(outcome, reason, challenger.digest, champion.digest, found.n, a.difference, found.p_value)
 
 
 def promote(inputs: Path, champion: Path, decision: Decision) -> None:

@@ -140,6 +140,34 @@ def model_folder(uri: str, destination: Path) -> Path:
     return inner[0]
 
 
+def find_run(wanted: str) -> tuple[str, str, str]:
+    """Id, name and model URI of the run meant by an id, the beginning of one, or a name.
+
+    Raises:
+        TrackingError: no such run, several, or one without a model.
+    """
+    with _client() as client:
+        runs = client.search_runs([_experiment_id(client)], max_results=1000)
+        meant = [r for r in runs if r.info.run_id == wanted or r.info.run_name == wanted]
+        meant = meant or [r for r in runs if r.info.run_id.startswith(wanted) or wanted in (r.info.run_name or "")]
+        if len(meant) != 1:
+            listed = "; ".join(f"{r.info.run_id[:8]} {r.info.run_name}" for r in (meant or runs)[:5])
+            raise TrackingError(f"{'no run' if not meant else f'{len(meant)} runs'} '{wanted}'; there are {listed or 'none'}")
+        models = client.search_logged_models([meant[0].info.experiment_id], f"source_run_id = '{meant[0].info.run_id}'")
+        if not models:
+            raise TrackingError(f"run '{wanted}' has no model")
+        return meant[0].info.run_id, str(meant[0].info.run_name), str(models[0].model_uri)
+
+
+def tag_run(run_id: str, name: str, value: str) -> None:
+    """Tag a run that is on the server; an unreachable server is a warning."""
+    try:
+        with _client() as client:
+            client.set_tag(run_id, name, value)
+    except TrackingError as error:
+        log.warning("%s; run %s was not tagged", error, run_id)
+
+
 def provenance() -> dict[str, str]:
     """Tags that say where a run came from: git commit, DVC lock digest, stage and experiment."""
     lock = home() / "dvc.lock"
