@@ -1,8 +1,9 @@
 """Files of any format in, `Article`s out, one at a time: what `ingest`, `separate` and `score` read.
 
 Text, HTML, JSON lines, CSV, Parquet and WARC; `.gz` and `.zst` around any of them; folders, globs, fsspec URLs and standard
-input. Decompression is bounded, a bad row is a `Rejected` value and never ends the batch; a path that cannot be opened
-at all raises. Encodings are sniffed: a byte-order mark, then UTF-8, then charset-normalizer.
+input. Decompression is bounded. A bad row, and a bad file among others, is a `Rejected` value and never ends the batch; what
+raises is a path that is not there, and a file named alone that cannot be opened or has no column of articles.
+Encodings are sniffed: a byte-order mark, then UTF-8, then charset-normalizer. Links that lead out of a folder are refused.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -47,7 +50,7 @@ def read_articles(paths: Iterable[str], limits: Limits) -> Iterator[Article | Re
     """The articles in the files, folders, globs and URLs, in order; `-` is JSON lines on standard input.
 
     Raises:
-        DataError: a path does not exist, cannot be opened, or is a folder without articles.
+        DataError: a path does not exist or is a folder without articles; a file named alone cannot be opened.
     """
     for row in read_rows(paths, limits):
         yield row if isinstance(row, Rejected) else row[0]
@@ -55,12 +58,18 @@ def read_articles(paths: Iterable[str], limits: Limits) -> Iterator[Article | Re
 
 def read_rows(paths: Iterable[str], limits: Limits) -> Iterator[Row | Rejected]:
     """As `read_articles`, each article with the other columns of its row."""
-    for path in paths:
+    given = list(paths)
+    found = [(path, expand(path)) for path in given if path != "-"]
+    inner = iter(found)
+    for path in given:
         if path == "-":
             yield from _json_rows(sys.stdin.buffer, "standard input", limits)
             continue
-        for name in _expand(path):
-            yield from _read_file(name, limits)
+        for name in next(inner)[1]:
+            if isinstance(name, Rejected):
+                yield name
+            else:
+                yield from _read_file(name, limits, is_alone=given == [name])
 
 
 def decode(data: bytes, limits: Limits) -> str:
@@ -69,18 +78,32 @@ def decode(data: bytes, limits: Limits) -> str:
     Raises:
         ValueError: the bytes are not text.
     """
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    return data.decode(_encoding(data, limits), "replace")
+
+
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+
+
+def _encoding(data: bytes, limits: Limits) -> str:
+    for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return data.decode(encoding, "replace")
+            return encoding
     if b"\0" in data[: limits.max_sniffed_bytes] and data[:4096].count(b"\0") > len(data[:4096]) // 20:
         raise ValueError("binary content")
     try:
-        return data.decode("utf-8")
+        data.decode("utf-8")
     except UnicodeDecodeError:
-        return _decode_legacy(data, limits)
+        return _legacy_encoding(data, limits)
+    return "utf-8"
 
 
-def _decode_legacy(data: bytes, limits: Limits) -> str:
+def _legacy_encoding(data: bytes, limits: Limits) -> str:
     from charset_normalizer import from_bytes
 
     sample = data[: limits.max_sniffed_bytes]
@@ -90,28 +113,57 @@ def _decode_legacy(data: bytes, limits: Limits) -> str:
     # A text that is UTF-8 but for a few bytes is damaged UTF-8; anything else is sniffed, and Western European if in doubt.
     damaged = data.decode("utf-8", "replace")
     if damaged.count("\ufffd") * 50 < sum(map(_is_beyond_ascii, damaged)):
-        return damaged
+        return "utf-8"
     best = from_bytes(sample, cp_isolation=["cp1252", "cp1251", "cp1250", "gb18030", "shift_jis", "big5", "euc_kr"]).best()
-    return data.decode(best.encoding if best else "cp1252", "replace")
+    return best.encoding if best else "cp1252"
 
 
 def _is_beyond_ascii(character: str) -> bool:
     return character > "\x7f"
 
 
-def _expand(path: str) -> list[str]:
+def expand(path: str) -> list[str | Rejected]:
+    """The files that a path, folder, glob or URL stands for, in order; what must not be read is a `Rejected`.
+
+    Raises:
+        DataError: there is none.
+    """
     if "://" in path:
         return [path]
     if os.path.isdir(path):
-        found = sorted(str(p) for p in Path(path).rglob("*") if p.is_file() and _suffix(p.name)[0] and not p.name.startswith("."))
-        if not found:
-            raise DataError(f"a folder without articles; expected files ending in {', '.join(SUFFIXES)}", file=path)
-        return found
+        if found := _folder_files(path):
+            return found
+        raise DataError(f"a folder without articles; expected files ending in {', '.join(SUFFIXES)}", file=path)
     if os.path.exists(path):
         return [path]
-    if found := sorted(glob.glob(path, recursive=True)):
-        return [name for inner in found for name in _expand(inner)]
+    if matches := sorted(glob.glob(path, recursive=True)):
+        return [name for one in matches for name in (_folder_files(one) if os.path.isdir(one) else [one])]
     raise DataError("no such file or folder; give a path, a glob, a URL or - for standard input", file=path)
+
+
+def _folder_files(folder: str) -> list[str | Rejected]:
+    """The files with a suffix we know under a folder, in order of name; links out of it and special files are refused."""
+    found: list[tuple[str, str | Rejected]] = []
+
+    def unreadable(error: OSError) -> None:
+        name = str(error.filename)
+        found.append((name, Rejected(name, "unreadable", f"{name}: the folder cannot be read ({error.strerror})")))
+
+    root = os.path.realpath(folder)
+    for place, _, names in os.walk(folder, onerror=unreadable):
+        for name in names:
+            path = os.path.join(place, name)
+            if _suffix(name)[0] and not name.startswith("."):
+                found.append((path, _refusal(path, root) or path))
+    return [one for _, one in sorted(found, key=lambda pair: Path(pair[0]).parts)]
+
+
+def _refusal(path: str, root: str) -> Rejected | None:
+    if os.path.islink(path) and not os.path.realpath(path).startswith(root + os.sep):
+        return Rejected(path, "link", f"{path}: a link that leads out of the folder; name its file to read it")
+    if not os.path.isfile(path):
+        return Rejected(path, "not_a_file", f"{path}: a broken link, a pipe or a device; expected a file")
+    return None
 
 
 def _suffix(name: str) -> tuple[str, str]:
@@ -121,28 +173,45 @@ def _suffix(name: str) -> tuple[str, str]:
     return (suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else ""), packed
 
 
-def _read_file(name: str, limits: Limits) -> Iterator[Row | Rejected]:
+def _read_file(name: str, limits: Limits, *, is_alone: bool) -> Iterator[Row | Rejected]:
     form, packed = _suffix(name)
     try:
         with _open(name) as raw:
+            packed = packed or _packing(raw)
             stream = cast(BinaryIO, _Bounded(raw, packed, limits, name)) if packed else raw
             yield from _read_stream(stream, name, form, limits)
     except _TooLarge as error:
         yield Rejected(name, "too_large", str(error))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         yield Rejected(name, "truncated", f"{name}: damaged {packed} data ({error}); fetch the file again")
+    except _NoColumn as error:
+        if is_alone:
+            raise DataError(str(error), file=name, row=1) from None
+        yield Rejected(name, "no_column", f"{name}: {error}")
     except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror or error}); check that it exists and its permissions", file=name
-        ) from None
+        message = f"cannot be read ({error.strerror or error}); check that it exists and its permissions"
+        if is_alone:
+            raise DataError(message, file=name) from None
+        yield Rejected(name, "unreadable", f"{name}: {message}")
+
+
+def _packing(raw: BinaryIO) -> str:
+    """The compression that the first bytes tell, where they can be looked at without being taken."""
+    head = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
+    return ".gz" if head.startswith(b"\x1f\x8b\x08") else ".zst" if head == b"\x28\xb5\x2f\xfd" else ""
 
 
 def _open(name: str) -> BinaryIO:
-    if "://" in name:
-        import fsspec
+    if "://" not in name:
+        return open(name, "rb")
+    import fsspec
 
+    try:
         return fsspec.open(name, "rb").open()  # type: ignore[no-any-return]
-    return open(name, "rb")
+    except OSError:
+        raise
+    except Exception as error:  # each kind of store has errors of its own
+        raise OSError(f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
 def _read_stream(stream: BinaryIO, name: str, form: str, limits: Limits) -> Iterator[Row | Rejected]:
@@ -152,7 +221,7 @@ def _read_stream(stream: BinaryIO, name: str, form: str, limits: Limits) -> Iter
         case ".json":
             yield from _json_file(_read_all(stream, limits, name), name, limits)
         case ".csv" | ".tsv":
-            yield from _csv_rows(_read_all(stream, limits, name), name, form, limits)
+            yield from _csv_rows(stream, name, form, limits)
         case ".parquet":
             yield from _parquet_rows(stream, name, limits)
         case ".warc":
@@ -180,6 +249,10 @@ def _json_rows(stream: BinaryIO, name: str, limits: Limits) -> Iterator[Row | Re
     row = 0
     while line := stream.readline(limits.max_article_bytes + 1):
         row += 1
+        if row == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+            text = decode(line + _read_all(stream, limits, name), limits)
+            yield from _json_rows(io.BytesIO(text.encode("utf-8", "surrogatepass")), name, limits)
+            return
         if len(line) > limits.max_article_bytes:
             while not line.endswith(b"\n") and (line := stream.readline(limits.max_article_bytes)):
                 pass
@@ -197,68 +270,141 @@ def _json_row(line: bytes, name: str, row: int) -> Row | Rejected:
 
 
 def _json_file(data: bytes, name: str, limits: Limits) -> Iterator[Row | Rejected]:
+    """The rows of a JSON array or object; of JSON lines too, since many name them `.json`."""
+    if len(data) > limits.max_article_bytes and (data.count(b"[") + data.count(b"{")) * _MIN_BYTES_A_VALUE > len(data):
+        yield Rejected(name, "too_large", f"{name}: more values than text; expected articles")
+        return
     try:
         values = json.loads(decode(data, limits))
     except (ValueError, RecursionError) as error:
-        yield Rejected(name, "invalid_json", f"{name}: not JSON ({str(error)[:80]})")
+        if str(error).startswith("Extra data"):
+            yield from _json_rows(io.BytesIO(data), name, limits)
+        else:
+            yield Rejected(name, "invalid_json", f"{name}: not JSON ({str(error)[:80]})")
         return
     for row, one in enumerate(values if isinstance(values, list) else [values], start=1):
         yield _from_values(one, name, row)
 
 
-def _csv_rows(data: bytes, name: str, form: str, limits: Limits) -> Iterator[Row | Rejected]:
+_MIN_BYTES_A_VALUE = 16  # a file with more brackets than that would take many times its size in memory
+
+
+def _csv_rows(stream: BinaryIO, name: str, form: str, limits: Limits) -> Iterator[Row | Rejected]:
     csv.field_size_limit(limits.max_article_bytes)
     try:
-        text = decode(data, limits).replace("\0", "")
-        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if form == ".tsv" else ",")
-        missing = not {"text", "html"} & set(rows.fieldnames or ())
+        lines = _text_lines(stream, name, limits)
+        rows = csv.DictReader(lines, restkey="", delimiter="\t" if form == ".tsv" else ",", strict=True)
+        columns = rows.fieldnames or ()
     except (ValueError, csv.Error) as error:
         yield Rejected(name, "invalid_csv", f"{name}: not CSV ({error})")
         return
-    if missing:
-        raise DataError(
-            f"no column 'text' or 'html'; the columns are {', '.join(rows.fieldnames or ()) or 'none'}", file=name, row=1
-        )
-    try:
-        for row, values in enumerate(rows, start=2):
+    if not {"text", "html"} & set(columns):
+        raise _NoColumn(f"no column 'text' or 'html'; the columns are {', '.join(columns)[:200] or 'none'}")
+    while True:
+        row = rows.line_num + 1
+        try:
+            values = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield _reject(name, row, "invalid_csv", f"not CSV ({error})")
+            continue
+        if "" in values and "" not in columns:
+            yield _reject(name, row, "invalid_csv", "more fields than columns; quote the fields that hold commas")
+        else:
             yield _from_values(values, name, row)
-    except csv.Error as error:
-        yield Rejected(name, "invalid_csv", f"{name}, row {rows.line_num}: {error}")
+
+
+def _text_lines(stream: BinaryIO, name: str, limits: Limits) -> Iterator[str]:
+    """The lines of a text of unknown encoding, NULs dropped; the encoding is told by the beginning."""
+    sample = stream.read(limits.max_sniffed_bytes)
+    if sample.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
+        yield from io.StringIO(decode(sample + _read_all(stream, limits, name), limits), newline="")
+        return
+    sample += stream.readline(limits.max_article_bytes)
+    encoding = _encoding(sample, limits)
+    more = iter(lambda: stream.readline(limits.max_article_bytes), b"")
+    for number, line in enumerate(chain(sample.splitlines(keepends=True), more)):
+        try:
+            text = line.decode(encoding if number == 0 else encoding.removesuffix("-sig"))
+        except UnicodeDecodeError:
+            text = line.decode(encoding, "replace")
+        yield text.replace("\0", "")
 
 
 def _parquet_rows(stream: BinaryIO, name: str, limits: Limits) -> Iterator[Row | Rejected]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(stream if stream.seekable() else io.BytesIO(_read_all(stream, limits, name)))
-        names = file.schema_arrow.names
-        if not {"text", "html"} & set(names):
-            raise DataError(f"no column 'text' or 'html'; the columns are {', '.join(names)}", file=name)
+        whole = stream if stream.seekable() else io.BytesIO(_read_all(stream, limits, name))
         row = 0
-        for batch in file.iter_batches(batch_size=1000):
-            for values in batch.to_pylist():
+        for batch in _parquet_batches(whole, name, limits):
+            for i in range(len(batch)):
                 row += 1
-                yield _from_values(values, name, row)
-    except (pa.ArrowException, OSError) as error:
+                yield _parquet_row(batch, i, name, row, limits)
+    except (pa.ArrowException, ValueError, OSError) as error:
         yield Rejected(name, "invalid_parquet", f"{name}: not a whole Parquet file ({str(error)[:120]})")
+
+
+def _parquet_batches(stream: BinaryIO, name: str, limits: Limits) -> Iterator[Any]:
+    """The rows in batches; strings stay dictionaries, so that one long string told a million times stays small."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    plain = pq.ParquetFile(stream)
+    schema = plain.schema_arrow
+    if not {"text", "html"} & set(schema.names):
+        raise _NoColumn(f"no column 'text' or 'html'; the columns are {', '.join(schema.names)[:200]}")
+    groups = [plain.metadata.row_group(i) for i in range(plain.num_row_groups)]
+    packed = sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))
+    if sum(group.total_byte_size for group in groups) > max(limits.max_file_bytes, packed * limits.max_expansion):
+        raise _TooLarge(f"{name}: expands over {limits.max_expansion:g} times (max_expansion): a decompression bomb?")
+    strings = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+    stream.seek(0)
+    yield from pq.ParquetFile(stream, read_dictionary=strings, buffer_size=1 << 20).iter_batches(batch_size=1000)
+
+
+def _parquet_row(batch: Any, i: int, name: str, row: int, limits: Limits) -> Row | Rejected:
+    try:
+        values = {column: array[i].as_py() for column, array in zip(batch.schema.names, batch.columns, strict=True)}
+    except ValueError as error:
+        return _reject(name, row, "invalid_row", f"not UTF-8 ({str(error)[:80]})")
+    if any(isinstance(one, str) and len(one) > limits.max_article_bytes for one in values.values()):
+        return _reject(name, row, "too_large", f"over {limits.max_article_bytes:,} characters (max_article_bytes)")
+    return _from_values(values, name, row)
 
 
 def _warc_rows(stream: BinaryIO, name: str, limits: Limits) -> Iterator[Row | Rejected]:
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-    records = ArchiveIterator(stream, record_types=WarcRecordType.response, parse_http=True)
-    for row, record in enumerate(records, start=1):
-        uri = str(record.headers.get("WARC-Target-URI") or f"{name}#{row}")
-        kind = (record.http_content_type or "").lower() if record.http_headers else ""
-        if kind and "html" not in kind and "text" not in kind:
-            yield Rejected(uri, "not_html", f"{name}, record {row}: content type {kind}; expected HTML or text")
-            continue
-        data = record.reader.read(limits.max_article_bytes + 1)
-        if len(data) > limits.max_article_bytes:
-            yield Rejected(uri, "too_large", f"{name}, record {row}: over {limits.max_article_bytes:,} bytes")
-            continue
-        yield _warc_article(data, uri, name, row, "plain" in kind, limits)
+    kinds = WarcRecordType.response | WarcRecordType.conversion
+    records = ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="all", stream_detect=False)
+    row = 0
+    while True:
+        row += 1
+        try:
+            record = next(records)
+            outcome = _warc_row(record, name, row, limits)
+        except StopIteration:
+            return
+        except (ValueError, OSError) as error:
+            yield _reject(name, row, "invalid_warc", f"damaged from this record on ({str(error)[:120]})")
+            return
+        yield outcome
+
+
+def _warc_row(record: Any, name: str, row: int, limits: Limits) -> Row | Rejected:
+    uri = str(record.headers.get("WARC-Target-URI") or f"{name}#{row}")
+    status = record.http_headers.status_code if record.http_headers else None
+    if status is not None and not 200 <= status < 300:
+        return Rejected(uri, "http_status", f"{name}, record {row}: HTTP status {status}; expected a page")
+    kind = str(record.http_content_type or "") if record.http_headers else "text/plain"
+    if kind and "html" not in kind.lower() and "text" not in kind.lower():
+        return Rejected(uri, "not_html", f"{name}, record {row}: content type {kind[:80]}; expected HTML or text")
+    data = record.reader.read(limits.max_article_bytes + 1)
+    if len(data) > limits.max_article_bytes:
+        return Rejected(uri, "too_large", f"{name}, record {row}: over {limits.max_article_bytes:,} bytes")
+    return _warc_article(data, uri, name, row, "plain" in kind.lower(), limits)
 
 
 def _warc_article(data: bytes, uri: str, name: str, row: int, is_text: bool, limits: Limits) -> Row | Rejected:
@@ -271,6 +417,7 @@ def _warc_article(data: bytes, uri: str, name: str, row: int, is_text: bool, lim
     return _article({"text" if is_text else "html": content, "id": content_id(content), "url": uri}, name), {}
 
 
+_SCALARS = str | int | float | date
 _ARTICLE_COLUMNS = ("id", "text", "html", "title", "source", "date", "url", "author")
 
 
@@ -278,7 +425,10 @@ def _from_values(values: Any, name: str, row: int) -> Row | Rejected:
     if not isinstance(values, dict):
         return _reject(name, row, "invalid_row", f"expected an object with 'text' or 'html', got {type(values).__name__}")
     given_id = values.get("id")
+    if not isinstance(given_id, _SCALARS | None):
+        return _reject(name, row, "invalid_row", f"'id' is {type(given_id).__name__}; expected a string")
     known = {k: values[k] for k in _ARTICLE_COLUMNS if values.get(k) is not None}
+    known = {k: v for k, v in known.items() if k in ("text", "html") or isinstance(v, _SCALARS)}
     label = str(given_id) if given_id is not None else ""
     if "text" not in known and "html" not in known and isinstance(values.get("lines"), list):
         known["text"] = _joined_lines(values)
@@ -288,7 +438,7 @@ def _from_values(values: Any, name: str, row: int) -> Row | Rejected:
         return _reject(name, row, "invalid_row", f"'{wrong}' is {type(known[wrong]).__name__}; expected a string", label)
     if "text" in known:
         known.pop("html", None)
-    if not (known.get("text") or known.get("html") or "").strip():
+    if not str(known.get("text") or known.get("html") or "").strip():
         return _reject(name, row, "empty", "the text is empty", label)
     return _article(known, name), {k: v for k, v in values.items() if k not in _ARTICLE_COLUMNS}
 
@@ -310,6 +460,10 @@ def _reject(name: str, row: int, reason: str, message: str, given_id: str = "") 
 
 
 class _TooLarge(Exception):
+    pass
+
+
+class _NoColumn(Exception):
     pass
 
 
