@@ -1,0 +1,174 @@
+"""The command line keeps its contract on JSON lines: one answer an article, in order, spans that lead back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Slugline
+
+from pipeline.document import Kind
+
+KINDS = {kind.value for kind in Kind}
+
+
+@pytest.fixture(scope="module")
+def articles() -> list[dict[str, Any]]:
+    """200 articles: the seeds as they are, without breaks, with CRLF, and in HTML; and some that cannot be read."""
+    seeds = [json.loads(line) for line in (ROOT / "seeds" / "articles.jsonl").read_text().splitlines()]
+    found: list[dict[str, Any]] = []
+    for i in range(200):
+        lines = [line["text"] for line in seeds[i % len(seeds)]["lines"]]
+        newline = ("\n", "\r\n", "\n\n", "\u2028")[i % 4]
+        match i % 20:
+            case 7:
+                found.append({"id": f"a{i}", "text": ""})
+            case 13:
+                found.append({"id": f"a{i}"})
+            case 3:
+                found.append({"id": f"a{i}", "html": "<html><body>" + "".join(f"<p>{line}</p>" for line in lines) + "</body></html>"})
+            case _:
+                found.append({"id": f"a{i}", "text": newline.join(lines)})
+    return found
+
+
+def as_jsonl(articles: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in articles)
+
+
+def test_separate_answers_every_article_in_order_with_spans_that_cover_it(
+    slugline: Slugline, articles: list[dict[str, Any]]
+) -> None:
+    done = slugline("separate", "-", "--format", "jsonl", stdin=as_jsonl(articles))
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["id"] for one in answers] == [one["id"] for one in articles]
+    for given, answer in zip(articles, answers, strict=True):
+        text = given.get("text") or answer.get("text") or ""
+        lines = answer["lines"]
+        assert all(line["kind"] in KINDS and 0 <= line["body"] <= 1 for line in lines)
+        assert [line["start"] for line in lines] == sorted(line["start"] for line in lines)
+        inside = [text[line["start"] : line["end"]] for line in lines]
+        assert "".join("".join(inside).split()) == "".join(text.split())
+        assert answer["body"] == "\n".join(one for one, line in zip(inside, lines, strict=True) if line["kind"] == "body")
+        assert 0 <= answer["is_article"] <= 1
+
+
+def test_separate_gives_the_same_bytes_in_any_order(slugline: Slugline, articles: list[dict[str, Any]]) -> None:
+    articles = [one for one in articles if one.get("text") or one.get("html")]
+    forward = slugline("separate", "-", "--format", "jsonl", stdin=as_jsonl(articles)).stdout.splitlines()
+    backward = slugline("separate", "-", "--format", "jsonl", stdin=as_jsonl(articles[::-1])).stdout.splitlines()
+    assert forward == backward[::-1]
+
+
+@pytest.fixture(scope="module")
+def topic_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small topic model, trained through the command line's own path on the seed articles."""
+    from pipeline.clean import Config
+    from pipeline.examples import Source
+    from pipeline.inputs import Limits
+    from pipeline.task import load_task
+    from pipeline.train import fit
+
+    folder = tmp_path_factory.mktemp("topic")
+    rows = [json.loads(line) for line in (ROOT / "seeds" / "articles.jsonl").read_text().splitlines()]
+    train = folder / "train.jsonl"
+    train.write_text(
+        as_jsonl([{"text": row["newline"].join(n["text"] for n in row["lines"]), "label": row["topic"]} for row in rows])
+    )
+    clean = Config.load(ROOT / "configs" / "clean.yaml")
+    source = Source(Limits.load(ROOT / "configs" / "inputs.yaml"), clean.repair, clean.duplicates, None, folder / "none")
+    task = load_task("topic", ROOT / "configs", [f"data.train={train}", "classifier.c=[1.0]"])
+    fit("topic", task, source).model.save(folder / "model")
+    return folder / "model"
+
+
+def test_score_gives_one_record_an_article_with_evidence_that_leads_back(
+    slugline: Slugline, articles: list[dict[str, Any]], topic_model: Path
+) -> None:
+    done = slugline("score", "-", "--model", topic_model, "--format", "jsonl", stdin=as_jsonl(articles))
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["id"] for one in records] == [one["id"] for one in articles]
+    for given, record in zip(articles, records, strict=True):
+        if not given.get("text") and not given.get("html"):
+            assert record["error"]["reason"] in ("empty", "missing_text")
+            assert record["predictions"] == {}
+            continue
+        assert record["error"] is None
+        assert set(record["model"]) == {"topic"}
+        (entry,) = record["predictions"]["topic"]
+        assert entry["label"] in entry["probabilities"]
+        assert sum(entry["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        assert entry["abstained"] == (len(entry["set"]) != 1)
+        if "text" in given:
+            for one in entry["evidence"]:
+                assert given["text"][one["start"] : one["end"]] == one["text"] != ""
+
+
+def test_strict_turns_an_unreadable_article_into_exit_code_1(slugline: Slugline, topic_model: Path) -> None:
+    words = ("score", "-", "--model", topic_model, "--format", "jsonl")
+    assert slugline(*words, stdin='{"id": "x"}\n').returncode == 0
+    assert slugline(*words, "--strict", stdin='{"id": "x"}\n').returncode == 1
+
+
+def test_the_training_path_is_the_scoring_path(topic_model: Path) -> None:
+    """What `score` shows a model of an article is what `train` showed it: the same body, whichever way it came in."""
+    from pipeline.clean import Config, clean_row
+    from pipeline.document import Article
+    from pipeline.preparation import Prepared, prepare
+    from pipeline.separate import Separator
+    from pipeline.separate.stage import separated_row
+
+    repair, separator = Config.load(ROOT / "configs" / "clean.yaml").repair, Separator.load()
+    rows = [json.loads(line) for line in (ROOT / "seeds" / "articles.jsonl").read_text().splitlines()]
+    for row in rows:
+        text = row["newline"].join(line["text"] for line in row["lines"])
+        (scored,) = prepare([Article(id="a", text=text)], repair, separator)
+        table = {"id": "a", "corpus": "c", "text": text, "html": None, "title": None, "from": None, "to": None}
+        cleaned = clean_row(table, repair)
+        (document,) = separator.separate_batch([Article(id="a", text=cleaned["text"])])
+        staged = separated_row(cleaned, document, repair)
+        assert isinstance(scored, Prepared)
+        assert isinstance(staged, dict)
+        assert scored.body == staged["text"]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("score", "nowhere.txt", "--model", "{model}"), "nowhere.txt: no such file"),
+        (("score", "{article}", "--model", "nowhere"), "--model nowhere: no such model"),
+        (("score", "{article}", "--model", "{model}", "--target", " "), "empty --target"),
+        (("train", "--task", "nothing"), "no task 'nothing'"),
+        (("train", "--task", "topic", "--set", "data.train={missing_column}"), "no column 'text'"),
+        (("train", "--task", "topic", "--set", "data.train={one_class}"), "one label only ('a')"),
+        (("train", "--task", "topic", "--set", "data.train={lonely}"), "label 'b' has 1 example"),
+        (("train", "--task", "topic", "--set", "data.train={two_labels}"), "2 labels, but the task is 'single'"),
+        (("train", "--task", "topic", "--set", "data.train={two_classes}", "--set", "labels=[a]"), "unknown label 'b'"),
+        (("train", "--task", "topic", "--set", "data.trian=x"), "unknown key 'data.trian'; did you mean 'train'"),
+        (("separate", "{folder}"), "a folder without articles"),
+    ],
+)
+def test_bad_input_gets_one_clear_line(slugline: Slugline, topic_model: Path, tmp_path: Path, words: tuple[str, ...], problem: str) -> None:
+    rows = {
+        "missing_column": [{"words": "x", "label": "a"}],
+        "one_class": [{"text": f"x {i}", "label": "a"} for i in range(5)],
+        "lonely": [*({"text": f"x {i}", "label": "a"} for i in range(5)), {"text": "y", "label": "b"}],
+        "two_labels": [{"text": "x", "label": ["a", "b"]}, {"text": "y", "label": ["a"]}],
+        "two_classes": [{"text": f"x {i}", "label": "ab"[i % 2]} for i in range(6)],
+    }
+    for name, content in rows.items():
+        (tmp_path / f"{name}.csv").write_text("words\nx\n") if name == "missing_column" else (tmp_path / f"{name}.jsonl").write_text(as_jsonl(content))
+    (tmp_path / "empty_folder").mkdir()
+    (tmp_path / "article.txt").write_text("A story.\n")
+    places = {name: str(tmp_path / f"{name}.{'csv' if name == 'missing_column' else 'jsonl'}") for name in rows}
+    places |= {"model": str(topic_model), "article": str(tmp_path / "article.txt"), "folder": str(tmp_path / "empty_folder")}
+    done = slugline(*(word.format(**places) for word in words))
+    assert done.returncode == 1
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("slugline: ")]) == 1
+    assert not (tmp_path / "artifacts" / "topic").exists()
