@@ -1,0 +1,177 @@
+"""The page and the terminal table on two or more models judged on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline.report.figures import interval_bar
+from pipeline.report.page import Safe, fold, link, page, percent, points, section, signed_points, table, tag
+from pipeline.significance import Change, Comparison, Difference, Verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_MOST_CHANGES = 200
+_MOST_CHARACTERS = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonPage:
+    """What the page shows: `first` is model A; `others` is each model B by name, as `compare_many` gives them.
+
+    `texts` are titles and bodies by row index, for the articles that changed; rows that it lacks are named by id.
+    """
+
+    title: str
+    first: str
+    others: Mapping[str, Comparison]
+    facts: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+
+
+def comparison_report(comparison: ComparisonPage) -> str:
+    """A self-contained HTML page."""
+    pairs = list(comparison.others.items())
+    facts = tag(
+        "p", [tag("span", f"{name} ", tag("b", value)) for name, value in comparison.facts.items()], class_="facts"
+    )
+    leads = [tag("p", verdict_sentence(comparison.first, name, found), class_="lead") for name, found in pairs]
+    names = {name: f"model-{i}" for i, (name, _) in enumerate(pairs)}
+    index = (
+        tag("nav", [link(f"{comparison.first} and {name}", names[name]) for name, _ in pairs]) if len(pairs) > 1 else ""
+    )
+    sections = [_pair(comparison, name, found, names[name]) for name, found in pairs]
+    return page(
+        comparison.title,
+        tag("header", tag("h1", comparison.title), leads, facts, index),
+        _overview(comparison),
+        *sections,
+    )
+
+
+def verdict_sentence(first: str, other: str, found: Comparison) -> str:
+    """What the comparison says, in one line."""
+    numbers = f"{signed_points(found.accuracy.difference)} points (95 % interval {points(found.accuracy.interval)}, p = {p_value(found.p_adjusted)})"
+    if found.verdict == Verdict.NOT_DISTINGUISHABLE:
+        return (
+            f"{first} and {other} are not distinguishable on these {found.n:,} articles: {numbers}. "
+            f"A difference of {100 * found.detectable:.1f} points would show in 80 of 100 such comparisons."
+        )
+    better = first if found.verdict == Verdict.A_BETTER else other
+    return f"{better} is better: {first} minus {other} is {numbers} on {found.n:,} articles."
+
+
+def comparison_table(first: str, others: Mapping[str, Comparison]) -> Table:
+    """A rich table: one line a model, the first against each."""
+    from rich.table import Table
+
+    shown = Table(title=f"{first} (A) against", title_justify="left", header_style="bold")
+    for name in ("model (B)", "verdict"):
+        shown.add_column(name)
+    for name in (
+        "accuracy A",
+        "B",
+        "A − B, points",
+        "95 % interval",
+        "macro-F1 A − B",
+        "95 % interval",
+        "p",
+        "detectable",
+    ):
+        shown.add_column(name, justify="right")
+    for name, found in others.items():
+        colour = {Verdict.A_BETTER: "green", Verdict.B_BETTER: "red"}.get(found.verdict, "dim")
+        shown.add_row(
+            _plain(name), f"[{colour}]{found.verdict}[/]", percent(found.accuracy.a), percent(found.accuracy.b),
+            signed_points(found.accuracy.difference), points(found.accuracy.interval),
+            signed_points(found.macro_f1.difference), points(found.macro_f1.interval), p_value(found.p_adjusted),
+            f"{100 * found.detectable:.1f}",
+        )  # fmt: skip
+    return shown
+
+
+def p_value(p: float) -> str:
+    """A p-value as people write it."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _overview(comparison: ComparisonPage) -> Safe:
+    rows = []
+    for name, found in comparison.others.items():
+        for what, one in (("accuracy", found.accuracy), ("macro-F1", found.macro_f1)):
+            p = p_value(found.p_adjusted) if what == "accuracy" else ""
+            rows.append([f"{name}, {what}", *_cells(one, _span([found.accuracy, found.macro_f1])), p])
+    head = ["Against", "A", "B", "A − B", "", "95 % interval", "p"]
+    found = next(iter(comparison.others.values()), None)
+    note = f"A is {comparison.first}. Points of a hundred; intervals by paired bootstrap; "
+    note += f"test: {found.test}" + (", corrected by Holm." if len(comparison.others) > 1 else ".") if found else ""
+    return section("overview", "Overall", table(head, rows), note=note)
+
+
+def _pair(comparison: ComparisonPage, name: str, found: Comparison, key: str) -> Safe:
+    per_label = list(found.per_label.items())
+    head = ["Label", "F1 A", "F1 B", "A − B", "", "95 % interval", "Articles"]
+    parts = [tag("h3", "Label by label"), _differences(head, per_label)]
+    for by in dict.fromkeys(one.by for one in found.per_slice):
+        inside = [(one.value, one.accuracy) for one in found.per_slice if one.by == by]
+        head = [by.capitalize(), "Accuracy A", "B", "A − B", "", "95 % interval", "Articles"]
+        parts += [tag("h3", f"By {by}"), _differences(head, inside)]
+    parts += [tag("h3", f"{len(found.changed):,} articles answered differently"), *_changes(comparison, found)]
+    note = (
+        f"Only A is right on {found.n_only_a_right:,}, only B on {found.n_only_b_right:,}. With many labels and slices "
+        "one in twenty intervals leaves out zero by chance."
+    )
+    return section(key, f"{comparison.first} (A) and {name} (B)", *parts, note=note)
+
+
+def _differences(head: Sequence[str], found: Sequence[tuple[str, Difference]]) -> Safe:
+    span = _span([one for _, one in found])
+    return table(head, [[name, *_cells(one, span), f"{one.n:,}"] for name, one in found])
+
+
+def _cells(one: Difference, span: tuple[float, float]) -> list[str | Safe]:
+    bar = tag("td", interval_bar(one.difference, one.interval, span, is_difference=True))
+    return [percent(one.a), percent(one.b), signed_points(one.difference), bar, points(one.interval)]
+
+
+def _span(found: Sequence[Difference]) -> tuple[float, float]:
+    """A range around zero that holds the intervals, at most a whole."""
+    most = max((abs(end) for one in found for end in one.interval), default=0.1)
+    return -max(0.01, min(1.0, most)), max(0.01, min(1.0, most))
+
+
+def _changes(comparison: ComparisonPage, found: Comparison) -> list[Safe]:
+    sorts = (
+        ("Only A is right", [c for c in found.changed if c.a_right and not c.b_right]),
+        ("Only B is right", [c for c in found.changed if c.b_right and not c.a_right]),
+        ("Both are wrong, differently", [c for c in found.changed if not c.a_right and not c.b_right]),
+    )
+    return [
+        fold(
+            tag("span", tag("b", name), tag("span", f" {len(changes):,}" + (f", {_MOST_CHANGES} shown" if len(changes) > _MOST_CHANGES else ""), class_="muted")),
+            *[_change(comparison, change) for change in changes[:_MOST_CHANGES]],
+        )
+        for name, changes in sorts
+        if changes
+    ]  # fmt: skip
+
+
+def _change(comparison: ComparisonPage, change: Change) -> Safe:
+    title, body = comparison.texts.get(change.index, ("", ""))
+    said = tag(
+        "span",
+        f"is {change.true or 'no label'}; A says {change.a or 'no label'}, B {change.b or 'no label'} · {change.id}",
+        class_="meta",
+    )
+    shown = body if len(body) <= _MOST_CHARACTERS else f"{body[:_MOST_CHARACTERS]} […]"
+    return fold(
+        tag("span", tag("b", title or change.id), said), tag("p", shown or "The text is not at hand.", class_="article")
+    )
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

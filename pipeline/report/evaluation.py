@@ -1,0 +1,376 @@
+"""The page on one model: how good, how sure, where it fails, on which articles, and whether the labels can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.metrics import (
+    Metrics,
+    SliceScore,
+    calibration_curve,
+    cost_curve,
+    coverage_curve,
+)
+from pipeline.report.doubts import doubted_labels
+from pipeline.report.figures import curve, interval_bar
+from pipeline.report.page import Safe, fold, link, page, percent, points, section, table, tag
+
+_MOST_LABELS_IN_MATRIX = 25
+_MOST_ARTICLES_IN_CELL = 25
+_MOST_CHARACTERS = 3_000
+_MOST_DOUBTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """An article with what is true and what was answered. `removed` are the lines that separation cut, in order.
+
+    `true` and `predicted` are labels, one each unless the task is `multi`; `probability` is that of the answer.
+    """
+
+    id: str
+    title: str
+    source: str | None
+    date: str | None
+    body: str
+    removed: tuple[str, ...]
+    true: tuple[str, ...]
+    predicted: tuple[str, ...]
+    probability: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the answer is the truth."""
+        return set(self.true) == set(self.predicted)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far new articles are from those of training in one respect: 0 is alike; `note` says how to read it."""
+
+    name: str
+    distance: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the report shows. `probabilities` (n, k) belong to `rows` and the first k of `labels`.
+
+    `facts` are shown under the title (model, data, date: name to value). `shortcut` is what the shortcut test measured:
+    shares by name. `conflicts` are groups of rows, by index, that are copies of one another with different labels.
+    """
+
+    title: str
+    metrics: Metrics
+    labels: Sequence[str]
+    rows: Sequence[ReportRow]
+    probabilities: np.ndarray
+    n_worst: int
+    facts: Mapping[str, str] = field(default_factory=dict)
+    slices: Sequence[SliceScore] = ()
+    shortcut: Mapping[str, float] = field(default_factory=dict)
+    conflicts: Sequence[Sequence[int]] = ()
+    drift: Sequence[Drift] = ()
+
+
+def evaluation_report(evaluation: Evaluation) -> str:
+    """A self-contained HTML page."""
+    shown = _shown(evaluation)
+    parts = [
+        _confusion(evaluation, shown),
+        _certainty(evaluation),
+        _labels(evaluation),
+        _slices(evaluation),
+        _shortcut(evaluation),
+        _worst(evaluation, shown),
+        _doubts(evaluation, shown),
+        _conflicts(evaluation, shown),
+        _drift(evaluation),
+        _cells(evaluation, shown),
+    ]
+    present = [(key, name, part) for (key, name), part in zip(_SECTIONS, parts, strict=True) if part]
+    index = tag("nav", [link(name, key) for key, name, _ in present])
+    return page(evaluation.title, _head(evaluation, index), *(part for _, _, part in present))
+
+
+_SECTIONS = (
+    ("confusion", "Confusion"),
+    ("certainty", "Certainty"),
+    ("labels", "Labels"),
+    ("slices", "Slices"),
+    ("shortcut", "Shortcuts"),
+    ("worst", "Worst errors"),
+    ("doubts", "Doubted labels"),
+    ("conflicts", "Copies with different labels"),
+    ("drift", "Drift"),
+    ("cells", "Articles"),
+)
+
+
+def _head(evaluation: Evaluation, index: Safe) -> Safe:
+    metrics = evaluation.metrics
+    n_right = round(metrics.accuracy * metrics.n)
+    lead = (
+        f"Right on {n_right:,} of {metrics.n:,} articles: {percent(metrics.accuracy)} "
+        f"(95 % interval {points(metrics.intervals['accuracy'])})."
+    )
+    tiles = [
+        _tile("Accuracy", percent(metrics.accuracy), points(metrics.intervals["accuracy"])),
+        _tile("Macro-F1", percent(metrics.macro_f1), points(metrics.intervals["macro_f1"])),
+        _tile("Calibration error", percent(metrics.ece), points(metrics.intervals["ece"])),
+        _tile("Truth within the set", percent(metrics.coverage), points(metrics.intervals["coverage"])),
+        _tile("Answered with one label", percent(metrics.answered), f"right on {percent(metrics.answered_accuracy)}"),
+    ]
+    facts = tag(
+        "p", [tag("span", f"{name} ", tag("b", value)) for name, value in evaluation.facts.items()], class_="facts"
+    )
+    heading = tag("h1", evaluation.title), tag("p", lead, class_="lead"), facts
+    return tag("header", *heading, tag("div", tiles, class_="tiles"), index)
+
+
+def _tile(name: str, value: str, below: str) -> Safe:
+    return tag("div", tag("span", name), tag("strong", value), tag("span", below))
+
+
+def _shown(evaluation: Evaluation) -> set[int]:
+    """The rows that are shown in full: the most confident errors, then doubted labels and conflicts."""
+    worst = _worst_first(evaluation)[: evaluation.n_worst]
+    return set(worst) | {i for group in evaluation.conflicts for i in group}
+
+
+def _worst_first(evaluation: Evaluation) -> list[int]:
+    wrong = [i for i, row in enumerate(evaluation.rows) if not row.is_right]
+    return sorted(wrong, key=lambda i: (-evaluation.rows[i].probability, evaluation.rows[i].id))
+
+
+def _is_single(evaluation: Evaluation) -> bool:
+    return all(len(row.true) == 1 and len(row.predicted) == 1 for row in evaluation.rows)
+
+
+def _by_cell(evaluation: Evaluation) -> dict[tuple[str, str], list[int]]:
+    """Rows by (true, predicted): errors most confident first, right answers least confident first."""
+    cells: dict[tuple[str, str], list[int]] = {}
+    for i, row in enumerate(evaluation.rows):
+        if row.true and row.predicted:
+            cells.setdefault((row.true[0], row.predicted[0]), []).append(i)
+    for (true, predicted), index in cells.items():
+        sign = 1 if true == predicted else -1
+        index.sort(key=lambda i: (sign * evaluation.rows[i].probability, evaluation.rows[i].id))
+    return cells
+
+
+def _matrix_labels(evaluation: Evaluation) -> list[str]:
+    """All labels that occur, or those with most errors, in the order of the task."""
+    cells = _by_cell(evaluation)
+    wrong = {label: sum(len(index) for cell, index in cells.items() if label in cell and cell[0] != cell[1]) for label in
+             {name for cell in cells for name in cell}}  # fmt: skip
+    known = list(evaluation.labels) + sorted(set(wrong) - set(evaluation.labels))
+    if len(wrong) > _MOST_LABELS_IN_MATRIX:
+        kept = set(sorted(wrong, key=lambda label: (-wrong[label], label))[:_MOST_LABELS_IN_MATRIX])
+        return [label for label in known if label in kept]
+    return [label for label in known if label in wrong]
+
+
+def _cell_key(evaluation: Evaluation, true: str, predicted: str) -> str:
+    names = list(evaluation.labels) + sorted(
+        {label for row in evaluation.rows for label in row.true} - set(evaluation.labels)
+    )
+    return f"cell-{names.index(true)}-{names.index(predicted)}"
+
+
+def _confusion(evaluation: Evaluation, shown: set[int]) -> Safe:
+    if not _is_single(evaluation):
+        return Safe()
+    cells, labels = _by_cell(evaluation), _matrix_labels(evaluation)
+    body = []
+    for true in labels:
+        n_true = sum(len(index) for (label, _), index in cells.items() if label == true)
+        row: list[str | Safe] = [true]
+        for predicted in labels:
+            n = len(cells.get((true, predicted), ()))
+            row.append(
+                _matrix_cell(
+                    n, n_true, true == predicted, _cell_key(evaluation, true, predicted), f"{true} called {predicted}"
+                )
+            )
+        body.append([*row, str(n_true)])
+    left_out = len({name for cell in cells for name in cell}) - len(labels)
+    note = "Rows are what is true, columns what the model said; a number leads to its articles."
+    if left_out:
+        note += f" The {len(labels)} labels with most errors are shown, {left_out} are not."
+    return section(
+        "confusion", "What is taken for what", tag("div", table(["", *labels, "all"], body), class_="matrix"), note=note
+    )
+
+
+def _matrix_cell(n: int, n_true: int, is_right: bool, key: str, told: str) -> Safe:
+    if not n:
+        return tag("td", "")
+    strength = n / max(1, n_true)
+    colour = f"rgba(var(--{'accent' if is_right else 'bad'}-rgb), {0.06 + 0.5 * strength:.2f})"
+    return tag("td", link(str(n), key), style=f"background: {colour}", title=f"{told}: {n} of {n_true}")
+
+
+def _certainty(evaluation: Evaluation) -> Safe:
+    confidence = np.array([row.probability for row in evaluation.rows])
+    correct = np.array([row.is_right for row in evaluation.rows])
+    answered = coverage_curve(confidence, correct)
+    lowest = min((point.y for point in answered), default=0.0)
+    floor = max(0.0, np.floor(lowest * 10 - 0.2) / 10)
+    costs = cost_curve(confidence, correct)
+    highest = max(0.02, np.ceil(max(point.y for point in costs) * 50 + 0.1) / 50)
+    figures = [
+        curve(calibration_curve(confidence, correct), title="Does it know how sure it is?", diagonal=True, weighted=True,
+              caption="On the dashed line, 80 % sure means right 80 times in 100. Below it the model boasts. Dot size: articles.",
+              x_name="probability stated", y_name="right"),
+        curve(answered, title="What if it may stay silent?", y_range=(float(floor), 1.0),
+              caption="Accuracy when only the most confident share of articles is answered.",
+              x_name="articles answered", y_name="right"),
+        curve(costs, title="What does an answer cost?", y_range=(0.0, float(highest)),
+              caption="Least cost an article, in errors, when a person's look costs so much of an error; threshold best in hindsight.",
+              x_name="cost of a look", y_name="cost an article"),
+    ]  # fmt: skip
+    return section("certainty", "How far its probabilities can be trusted", tag("div", figures, class_="figures"))
+
+
+def _labels(evaluation: Evaluation) -> Safe:
+    rows = []
+    for label, score in evaluation.metrics.per_label.items():
+        interval = evaluation.metrics.per_label_intervals[label]["f1"]
+        rows.append([
+            label, percent(score.f1), tag("td", interval_bar(score.f1, interval)), points(interval), percent(score.precision),
+            percent(score.recall), f"{score.support:,}",
+        ])  # fmt: skip
+    head = ["Label", "F1", "", "95 % interval", "Precision", "Recall", "Articles"]
+    silent = [name for name, s in evaluation.metrics.per_label.items() if s.support and not s.recall]
+    warning = tag("p", f"Never found: {', '.join(silent)}.", class_="bad") if silent else Safe()
+    return section("labels", "Label by label", warning, table(head, rows))
+
+
+def _slices(evaluation: Evaluation) -> Safe:
+    if not evaluation.slices:
+        return Safe()
+    tables = []
+    for by in dict.fromkeys(score.by for score in evaluation.slices):
+        rows = [
+            [
+                score.value, percent(score.accuracy), tag("td", interval_bar(score.accuracy, score.accuracy_interval)),
+                points(score.accuracy_interval), percent(score.macro_f1), points(score.macro_f1_interval), f"{score.n:,}",
+            ]
+            for score in evaluation.slices if score.by == by
+        ]  # fmt: skip
+        head = [by.capitalize(), "Accuracy", "", "95 % interval", "Macro-F1", "95 % interval", "Articles"]
+        tables.append(table(head, rows))
+    note = "Where intervals overlap widely, the slices do not differ as far as these articles can tell."
+    return section("slices", "Slice by slice", *tables, note=note)
+
+
+def _shortcut(evaluation: Evaluation) -> Safe:
+    if not evaluation.shortcut:
+        return Safe()
+    rows = [
+        [name.replace("_", " "), percent(value), tag("td", interval_bar(value, (0.0, value)))]
+        for name, value in evaluation.shortcut.items()
+    ]
+    note = "A model that has learnt link lists instead of news does well on boilerplate alone and changes its mind when another site's list is attached."
+    return section("shortcut", "Does it read the story or its surroundings?", table(["", "Share", ""], rows), note=note)
+
+
+def _worst(evaluation: Evaluation, shown: set[int]) -> Safe:
+    worst = _worst_first(evaluation)
+    if not worst:
+        return section("worst", "Worst errors", tag("p", "None: every answer is right."))
+    listed = [_article(evaluation, i) for i in worst[: evaluation.n_worst]]
+    note = f"The {len(listed)} most confident of {len(worst)} errors. Lines that separation removed are tinted."
+    return section("worst", "Worst errors", *listed, note=note)
+
+
+def _article(evaluation: Evaluation, i: int, prefix: str = "article") -> Safe:
+    row = evaluation.rows[i]
+    meta = " · ".join(part for part in (row.source or "", row.date or "", row.id) if part)
+    verdict = tag("span", "is ", tag("span", ", ".join(row.true) or "no label", class_="tag"), " called ",
+                  tag("span", ", ".join(row.predicted) or "no label", class_="tag"), f" at {percent(row.probability)}")  # fmt: skip
+    summary = tag("b", row.title or row.body[:80] or row.id), " ", verdict, tag("span", meta, class_="meta")
+    body = row.body if len(row.body) <= _MOST_CHARACTERS else f"{row.body[:_MOST_CHARACTERS]} […]"
+    removed = [tag("p", line, class_="removed") for line in row.removed[:60]]
+    if removed:
+        removed.insert(0, tag("p", f"Removed before reading, {len(row.removed)} lines:", class_="note article"))
+    return fold(Safe("".join(tag("span", part) if not isinstance(part, Safe) else part for part in summary)),
+                tag("p", body, class_="article"), *removed, key=f"{prefix}-{i}")  # fmt: skip
+
+
+def _doubts(evaluation: Evaluation, shown: set[int]) -> Safe:
+    if not _is_single(evaluation):
+        return Safe()
+    place = {label: i for i, label in enumerate(evaluation.labels)}
+    y_true = np.array([place.get(row.true[0], -1) for row in evaluation.rows])
+    doubts = doubted_labels(y_true, evaluation.probabilities)
+    rows = [
+        [
+            tag("th", _named(evaluation, doubt.index, shown), scope="row", class_="wide"),
+            evaluation.labels[y_true[doubt.index]], evaluation.labels[doubt.suggested], percent(doubt.p_given),
+            percent(doubt.p_suggested),
+        ]
+        for doubt in doubts[:_MOST_DOUBTS]
+    ]  # fmt: skip
+    note = (
+        "Rule: confident learning. Another label is as probable as it usually is where it is the label. A doubt is a reason "
+        f"to read the article, not a correction. {len(doubts)} found{f', {_MOST_DOUBTS} shown' if len(doubts) > _MOST_DOUBTS else ''}."
+    )
+    head = ["Article", "Label given", "Model suggests", "P(given)", "P(suggested)"]
+    return section("doubts", "Labels to look at again", table(head, rows, numeric=3) if rows else "", note=note)
+
+
+def _conflicts(evaluation: Evaluation, shown: set[int]) -> Safe:
+    if not evaluation.conflicts:
+        return Safe()
+    groups = [
+        tag("ul", [tag("li", _named(evaluation, i, shown), " ", tag("span", ", ".join(evaluation.rows[i].true), class_="tag"))
+                   for i in group], class_="plain")
+        for group in evaluation.conflicts
+    ]  # fmt: skip
+    listed = [_article(evaluation, i) for group in evaluation.conflicts for i in group if i not in _listed(evaluation)]
+    note = "The same text with different labels: at least one of them is wrong, or the task is not single-label."
+    return section("conflicts", "Copies with different labels", *groups, *listed, note=note)
+
+
+def _listed(evaluation: Evaluation) -> set[int]:
+    return set(_worst_first(evaluation)[: evaluation.n_worst])
+
+
+def _named(evaluation: Evaluation, i: int, shown: set[int]) -> Safe:
+    row = evaluation.rows[i]
+    name = row.title or row.body[:80] or row.id
+    return link(name, f"article-{i}") if i in shown else tag("span", name, title=row.id)
+
+
+def _drift(evaluation: Evaluation) -> Safe:
+    if not evaluation.drift:
+        return Safe()
+    rows = [[one.name, f"{one.distance:.3f}", tag("td", one.note, class_="wide")] for one in evaluation.drift]
+    note = "How far these articles are from those of training, 0 for alike."
+    return section("drift", "Drift since training", table(["", "Distance", ""], rows), note=note)
+
+
+def _cells(evaluation: Evaluation, shown: set[int]) -> Safe:
+    if not _is_single(evaluation):
+        return Safe()
+    labels = set(_matrix_labels(evaluation))
+    folds = []
+    for (true, predicted), index in sorted(_by_cell(evaluation).items()):
+        if true in labels and predicted in labels:
+            entries = [
+                tag("li", _named(evaluation, i, shown), tag("span", f" · {percent(evaluation.rows[i].probability)}"
+                    + (f" · {source}" if (source := evaluation.rows[i].source) else ""), class_="muted"))
+                for i in index[:_MOST_ARTICLES_IN_CELL]
+            ]  # fmt: skip
+            more = f", {_MOST_ARTICLES_IN_CELL} shown" if len(index) > _MOST_ARTICLES_IN_CELL else ""
+            said = f"{true}, found" if true == predicted else f"{true} called {predicted}"
+            summary = tag("span", tag("b", said), tag("span", f" {len(index)}{more}", class_="muted"))
+            folds.append(fold(summary, tag("ul", entries, class_="plain"), key=_cell_key(evaluation, true, predicted)))
+    note = "Errors most confident first, right answers least confident first. Linked titles are shown in full above."
+    return section("cells", "Articles by cell of the matrix", *folds, note=note)
