@@ -14,12 +14,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.classifiers import stance_cues
 from pipeline.document import Example
 
 Field: TypeAlias = Literal[
-    "text", "title", "all", "lead", "masked", "sentence", "near", "before", "after", "claim", "overlap"
-]
-TARGET_FIELDS = frozenset({"masked", "sentence", "near", "before", "after", "claim", "overlap"})
+    "text", "title", "all", "lead", "masked", "sentence", "near", "before", "after", "claim", "overlap",
+    "anonymous", "placed", "clause", "side_before", "side_after", "cues",
+]  # fmt: skip
+CUE_FIELDS = frozenset({"anonymous", "placed", "clause", "side_before", "side_after", "cues"})
+TARGET_FIELDS = frozenset({"masked", "sentence", "near", "before", "after", "claim", "overlap"}) | CUE_FIELDS
 MASK = "targetmention"
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*\s+|\n+")
@@ -71,6 +74,8 @@ def view(example: Example, field: Field, window: int) -> View:
             return _masked(example)[0]
         case "sentence" | "near" | "before" | "after":
             return _around(example, field, window)
+        case "anonymous" | "placed" | "clause" | "side_before" | "side_after" | "cues":
+            return _unread(_cues(example, field))
 
 
 def mention_of(example: Example) -> tuple[int, int] | None:
@@ -84,6 +89,28 @@ def mention_of(example: Example) -> tuple[int, int] | None:
 @cache
 def _mention_pattern(target: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(target.strip())}(?!\w)" if target.strip() else r"(?!)", re.IGNORECASE)
+
+
+def _cues(example: Example, field: str) -> str:
+    """The words of `stance_cues` around the mention, nothing where the target is not named."""
+    mention = mention_of(example)
+    if mention is None:
+        return ""
+    masked, at = _masked(example)
+    left, right = at or (0, 0)
+    if field == "cues":
+        before, after = masked.text[:left], masked.text[right:]
+        return stance_cues.cues(before, example.target or "", example.text[slice(*mention)], after)
+    words, place = stance_cues.tokens(masked.text[:left], MASK, masked.text[right:])
+    match field:
+        case "anonymous":
+            return stance_cues.anonymous(words)
+        case "placed":
+            return stance_cues.placed(words, place)
+        case "clause":
+            return stance_cues.clause(words, place)
+        case _:
+            return stance_cues.side(words, place, before=field == "side_before")
 
 
 def _unread(text: str) -> View:
