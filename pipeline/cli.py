@@ -277,6 +277,26 @@ def explain(
         command.write(command.explain(Scorer.load(models or None), one, label), form)
 
 
+@app.command()
+def serve(
+    models: Annotated[list[str] | None, typer.Option("--model", help="A model's folder or registry URI; may be repeated.", show_default="every champion in models/")] = None,
+    host: Annotated[str, typer.Option("--host", help="Elsewhere than on loopback, SLUGLINE_TOKEN must be set.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Answer /v1/score and /v1/separate over HTTP until SIGTERM."""
+    import tempfile
+
+    from pipeline import serve as service
+    from pipeline.score import Config as ScoreConfig
+    from pipeline.scoring import find_models
+
+    config = service.Config.load(_settings("serve.yaml", config_dir))
+    with tempfile.TemporaryDirectory() as scratch:
+        found = find_models(models or [], Path(scratch))
+        service.run(config, ScoreConfig.load(_settings("score.yaml", config_dir)), found if models else [], host=host, port=port)
+
+
 @app.command("train-separator")
 def train_separator(
     lines: Annotated[list[Path] | None, typer.Option("--lines", help="Labelled lines instead of those in the settings.")] = None,

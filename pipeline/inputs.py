@@ -72,6 +72,12 @@ def read_rows(paths: Iterable[str], limits: Limits) -> Iterator[Row | Rejected]:
                 yield from _read_file(name, limits, is_alone=given == [name])
 
 
+def as_article(values: Any, name: str, row: int) -> Article | Rejected:
+    """The article of an object with `text` or `html`, or what is wrong with it."""
+    outcome = _from_values(values, name, row)
+    return outcome if isinstance(outcome, Rejected) else outcome[0]
+
+
 def decode(data: bytes, limits: Limits) -> str:
     """The text in bytes of unknown encoding.
 
