@@ -53,7 +53,7 @@ def comparison_report(comparison: ComparisonPage) -> str:
 
 def verdict_sentence(first: str, other: str, found: Comparison) -> str:
     """What the comparison says, in one line."""
-    numbers = f"{signed_points(found.accuracy.difference)} points (95 % interval {points(found.accuracy.interval)}, p = {p_value(found.p_adjusted)})"
+    numbers = f"{signed_points(found.accuracy.difference)} points (95 % interval {points(found.accuracy.interval)}, {_p(found.p_adjusted)})"
     if found.verdict == Verdict.NOT_DISTINGUISHABLE:
         return (
             f"{first} and {other} are not distinguishable on these {found.n:,} articles: {numbers}. "
@@ -95,6 +95,10 @@ def comparison_table(first: str, others: Mapping[str, Comparison]) -> Table:
 def p_value(p: float) -> str:
     """A p-value as people write it."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p_value(p)}"
 
 
 def _overview(comparison: ComparisonPage) -> Safe:

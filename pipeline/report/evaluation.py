@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline.metrics import (
+    Interval,
     Metrics,
     SliceScore,
     calibration_curve,
     cost_curve,
     coverage_curve,
 )
-from pipeline.report.doubts import doubted_labels
+from pipeline.report.doubts import Doubt, doubted_labels
 from pipeline.report.figures import curve, interval_bar
 from pipeline.report.page import Safe, fold, link, page, percent, points, section, table, tag
 
@@ -22,6 +23,9 @@ _MOST_LABELS_IN_MATRIX = 25
 _MOST_ARTICLES_IN_CELL = 25
 _MOST_CHARACTERS = 3_000
 _MOST_DOUBTS = 40
+_MOST_ARTICLES = 300
+_N_OPEN = 2
+_QUARTERS = {"q1": "shortest quarter", "q2": "second", "q3": "third", "q4": "longest quarter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +83,18 @@ class Evaluation:
 
 def evaluation_report(evaluation: Evaluation) -> str:
     """A self-contained HTML page."""
-    shown = _shown(evaluation)
+    plan = _plan(evaluation)
     parts = [
-        _confusion(evaluation, shown),
+        _confusion(evaluation, plan),
         _certainty(evaluation),
         _labels(evaluation),
         _slices(evaluation),
         _shortcut(evaluation),
-        _worst(evaluation, shown),
-        _doubts(evaluation, shown),
-        _conflicts(evaluation, shown),
+        _worst(evaluation, plan),
+        _doubts(evaluation, plan),
+        _conflicts(evaluation, plan),
         _drift(evaluation),
-        _cells(evaluation, shown),
+        _cells(evaluation, plan),
     ]
     present = [(key, name, part) for (key, name), part in zip(_SECTIONS, parts, strict=True) if part]
     index = tag("nav", [link(name, key) for key, name, _ in present])
@@ -136,19 +140,42 @@ def _tile(name: str, value: str, below: str) -> Safe:
     return tag("div", tag("span", name), tag("strong", value), tag("span", below))
 
 
-def _shown(evaluation: Evaluation) -> set[int]:
-    """The rows that are shown in full: the most confident errors, then doubted labels and conflicts."""
-    worst = _worst_first(evaluation)[: evaluation.n_worst]
-    return set(worst) | {i for group in evaluation.conflicts for i in group}
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is shown where: rows by index; `home` is the section that shows a row in full, for the rows shown at all."""
+
+    worst: list[int]
+    doubts: list[Doubt]
+    cells: dict[tuple[str, str], list[int]]
+    home: dict[int, str]
+
+
+def _plan(evaluation: Evaluation) -> _Plan:
+    is_single = all(len(row.true) == 1 and len(row.predicted) == 1 for row in evaluation.rows)
+    worst = _worst_first(evaluation)
+    doubts = _doubted(evaluation) if is_single else []
+    cells = _by_cell(evaluation) if is_single else {}
+    wanted = [(i, "worst") for i in worst[: evaluation.n_worst]]
+    wanted += [(doubt.index, "doubts") for doubt in doubts[: evaluation.n_worst]]
+    wanted += [(i, "conflicts") for group in evaluation.conflicts for i in group]
+    errors_first = sorted(cells.items(), key=lambda cell: (cell[0][0] == cell[0][1], cell[0]))
+    wanted += [(i, "cells") for _, index in errors_first for i in index[:_MOST_ARTICLES_IN_CELL]]
+    home: dict[int, str] = {}
+    for i, where in wanted:
+        if len(home) < _MOST_ARTICLES or where != "cells":
+            home.setdefault(i, where)
+    return _Plan(worst, doubts, cells, home)
+
+
+def _doubted(evaluation: Evaluation) -> list[Doubt]:
+    place = {label: i for i, label in enumerate(evaluation.labels)}
+    y_true = np.array([place.get(row.true[0], -1) for row in evaluation.rows])
+    return doubted_labels(y_true, evaluation.probabilities)
 
 
 def _worst_first(evaluation: Evaluation) -> list[int]:
     wrong = [i for i, row in enumerate(evaluation.rows) if not row.is_right]
     return sorted(wrong, key=lambda i: (-evaluation.rows[i].probability, evaluation.rows[i].id))
-
-
-def _is_single(evaluation: Evaluation) -> bool:
-    return all(len(row.true) == 1 and len(row.predicted) == 1 for row in evaluation.rows)
 
 
 def _by_cell(evaluation: Evaluation) -> dict[tuple[str, str], list[int]]:
@@ -163,9 +190,9 @@ def _by_cell(evaluation: Evaluation) -> dict[tuple[str, str], list[int]]:
     return cells
 
 
-def _matrix_labels(evaluation: Evaluation) -> list[str]:
+def _matrix_labels(evaluation: Evaluation, plan: _Plan) -> list[str]:
     """All labels that occur, or those with most errors, in the order of the task."""
-    cells = _by_cell(evaluation)
+    cells = plan.cells
     wrong = {label: sum(len(index) for cell, index in cells.items() if label in cell and cell[0] != cell[1]) for label in
              {name for cell in cells for name in cell}}  # fmt: skip
     known = list(evaluation.labels) + sorted(set(wrong) - set(evaluation.labels))
@@ -182,10 +209,10 @@ def _cell_key(evaluation: Evaluation, true: str, predicted: str) -> str:
     return f"cell-{names.index(true)}-{names.index(predicted)}"
 
 
-def _confusion(evaluation: Evaluation, shown: set[int]) -> Safe:
-    if not _is_single(evaluation):
+def _confusion(evaluation: Evaluation, plan: _Plan) -> Safe:
+    if not plan.cells:
         return Safe()
-    cells, labels = _by_cell(evaluation), _matrix_labels(evaluation)
+    cells, labels = plan.cells, _matrix_labels(evaluation, plan)
     body = []
     for true in labels:
         n_true = sum(len(index) for (label, _), index in cells.items() if label == true)
@@ -238,11 +265,11 @@ def _certainty(evaluation: Evaluation) -> Safe:
 
 
 def _labels(evaluation: Evaluation) -> Safe:
-    rows = []
+    rows, span = [], _span(one["f1"] for one in evaluation.metrics.per_label_intervals.values())
     for label, score in evaluation.metrics.per_label.items():
         interval = evaluation.metrics.per_label_intervals[label]["f1"]
         rows.append([
-            label, percent(score.f1), tag("td", interval_bar(score.f1, interval)), points(interval), percent(score.precision),
+            label, percent(score.f1), tag("td", interval_bar(score.f1, interval, span)), points(interval), percent(score.precision),
             percent(score.recall), f"{score.support:,}",
         ])  # fmt: skip
     head = ["Label", "F1", "", "95 % interval", "Precision", "Recall", "Articles"]
@@ -254,11 +281,11 @@ def _labels(evaluation: Evaluation) -> Safe:
 def _slices(evaluation: Evaluation) -> Safe:
     if not evaluation.slices:
         return Safe()
-    tables = []
+    tables, span = [], _span(score.accuracy_interval for score in evaluation.slices)
     for by in dict.fromkeys(score.by for score in evaluation.slices):
         rows = [
             [
-                score.value, percent(score.accuracy), tag("td", interval_bar(score.accuracy, score.accuracy_interval)),
+                _QUARTERS.get(score.value, score.value) if by == "length" else score.value, percent(score.accuracy), tag("td", interval_bar(score.accuracy, score.accuracy_interval, span)),
                 points(score.accuracy_interval), percent(score.macro_f1), points(score.macro_f1_interval), f"{score.n:,}",
             ]
             for score in evaluation.slices if score.by == by
@@ -267,6 +294,12 @@ def _slices(evaluation: Evaluation) -> Safe:
         tables.append(table(head, rows))
     note = "Where intervals overlap widely, the slices do not differ as far as these articles can tell."
     return section("slices", "Slice by slice", *tables, note=note)
+
+
+def _span(intervals: Iterable[Interval]) -> Interval:
+    """A range for bars from the lowest interval's tenth below to 1."""
+    lowest = min((low for low, _ in intervals), default=0.0)
+    return max(0.0, float(np.floor(lowest * 10) / 10)), 1.0
 
 
 def _shortcut(evaluation: Evaluation) -> Safe:
@@ -280,72 +313,76 @@ def _shortcut(evaluation: Evaluation) -> Safe:
     return section("shortcut", "Does it read the story or its surroundings?", table(["", "Share", ""], rows), note=note)
 
 
-def _worst(evaluation: Evaluation, shown: set[int]) -> Safe:
-    worst = _worst_first(evaluation)
-    if not worst:
+def _worst(evaluation: Evaluation, plan: _Plan) -> Safe:
+    if not plan.worst:
         return section("worst", "Worst errors", tag("p", "None: every answer is right."))
-    listed = [_article(evaluation, i) for i in worst[: evaluation.n_worst]]
-    note = f"The {len(listed)} most confident of {len(worst)} errors. Lines that separation removed are tinted."
+    listed = [_article(evaluation, i, is_open=n < _N_OPEN) for n, i in enumerate(plan.worst[: evaluation.n_worst])]
+    note = f"The {len(listed)} most confident of {len(plan.worst)} errors. Lines that separation removed are tinted."
     return section("worst", "Worst errors", *listed, note=note)
 
 
-def _article(evaluation: Evaluation, i: int, prefix: str = "article") -> Safe:
+def _article(evaluation: Evaluation, i: int, *, is_open: bool = False) -> Safe:
     row = evaluation.rows[i]
     meta = " · ".join(part for part in (row.source or "", row.date or "", row.id) if part)
     verdict = tag("span", "is ", tag("span", ", ".join(row.true) or "no label", class_="tag"), " called ",
                   tag("span", ", ".join(row.predicted) or "no label", class_="tag"), f" at {percent(row.probability)}")  # fmt: skip
-    summary = tag("b", row.title or row.body[:80] or row.id), " ", verdict, tag("span", meta, class_="meta")
+    summary = tag(
+        "span", tag("b", row.title or row.body[:80] or row.id), " ", verdict, tag("span", meta, class_="meta")
+    )
     body = row.body if len(row.body) <= _MOST_CHARACTERS else f"{row.body[:_MOST_CHARACTERS]} […]"
     removed = [tag("p", line, class_="removed") for line in row.removed[:60]]
     if removed:
         removed.insert(0, tag("p", f"Removed before reading, {len(row.removed)} lines:", class_="note article"))
-    return fold(Safe("".join(tag("span", part) if not isinstance(part, Safe) else part for part in summary)),
-                tag("p", body, class_="article"), *removed, key=f"{prefix}-{i}")  # fmt: skip
+    return fold(summary, tag("p", body, class_="article"), *removed, key=f"article-{i}", is_open=is_open)
 
 
-def _doubts(evaluation: Evaluation, shown: set[int]) -> Safe:
-    if not _is_single(evaluation):
+def _doubts(evaluation: Evaluation, plan: _Plan) -> Safe:
+    if not plan.doubts:
         return Safe()
-    place = {label: i for i, label in enumerate(evaluation.labels)}
-    y_true = np.array([place.get(row.true[0], -1) for row in evaluation.rows])
-    doubts = doubted_labels(y_true, evaluation.probabilities)
     rows = [
         [
-            tag("th", _named(evaluation, doubt.index, shown), scope="row", class_="wide"),
-            evaluation.labels[y_true[doubt.index]], evaluation.labels[doubt.suggested], percent(doubt.p_given),
+            tag("th", _named(evaluation, doubt.index, plan), scope="row", class_="wide"),
+            evaluation.rows[doubt.index].true[0], evaluation.labels[doubt.suggested], percent(doubt.p_given),
             percent(doubt.p_suggested),
         ]
-        for doubt in doubts[:_MOST_DOUBTS]
+        for doubt in plan.doubts[:_MOST_DOUBTS]
     ]  # fmt: skip
+    shown = f", {_MOST_DOUBTS} shown" if len(plan.doubts) > _MOST_DOUBTS else ""
     note = (
         "Rule: confident learning. Another label is as probable as it usually is where it is the label. A doubt is a reason "
-        f"to read the article, not a correction. {len(doubts)} found{f', {_MOST_DOUBTS} shown' if len(doubts) > _MOST_DOUBTS else ''}."
+        f"to read the article, not a correction. {len(plan.doubts)} found{shown}."
     )
     head = ["Article", "Label given", "Model suggests", "P(given)", "P(suggested)"]
-    return section("doubts", "Labels to look at again", table(head, rows, numeric=3) if rows else "", note=note)
+    return section(
+        "doubts",
+        "Labels to look at again",
+        table(head, rows, numeric=3),
+        *_at_home(evaluation, plan, "doubts"),
+        note=note,
+    )
 
 
-def _conflicts(evaluation: Evaluation, shown: set[int]) -> Safe:
+def _conflicts(evaluation: Evaluation, plan: _Plan) -> Safe:
     if not evaluation.conflicts:
         return Safe()
     groups = [
-        tag("ul", [tag("li", _named(evaluation, i, shown), " ", tag("span", ", ".join(evaluation.rows[i].true), class_="tag"))
+        tag("ul", [tag("li", _named(evaluation, i, plan), " ", tag("span", ", ".join(evaluation.rows[i].true), class_="tag"))
                    for i in group], class_="plain")
         for group in evaluation.conflicts
     ]  # fmt: skip
-    listed = [_article(evaluation, i) for group in evaluation.conflicts for i in group if i not in _listed(evaluation)]
     note = "The same text with different labels: at least one of them is wrong, or the task is not single-label."
+    listed = _at_home(evaluation, plan, "conflicts")
     return section("conflicts", "Copies with different labels", *groups, *listed, note=note)
 
 
-def _listed(evaluation: Evaluation) -> set[int]:
-    return set(_worst_first(evaluation)[: evaluation.n_worst])
+def _at_home(evaluation: Evaluation, plan: _Plan, where: str) -> list[Safe]:
+    return [_article(evaluation, i) for i, home in plan.home.items() if home == where]
 
 
-def _named(evaluation: Evaluation, i: int, shown: set[int]) -> Safe:
+def _named(evaluation: Evaluation, i: int, plan: _Plan) -> Safe:
     row = evaluation.rows[i]
     name = row.title or row.body[:80] or row.id
-    return link(name, f"article-{i}") if i in shown else tag("span", name, title=row.id)
+    return link(name, f"article-{i}") if i in plan.home else tag("span", name, title=row.id)
 
 
 def _drift(evaluation: Evaluation) -> Safe:
@@ -356,21 +393,27 @@ def _drift(evaluation: Evaluation) -> Safe:
     return section("drift", "Drift since training", table(["", "Distance", ""], rows), note=note)
 
 
-def _cells(evaluation: Evaluation, shown: set[int]) -> Safe:
-    if not _is_single(evaluation):
-        return Safe()
-    labels = set(_matrix_labels(evaluation))
+def _cells(evaluation: Evaluation, plan: _Plan) -> Safe:
+    labels = set(_matrix_labels(evaluation, plan))
     folds = []
-    for (true, predicted), index in sorted(_by_cell(evaluation).items()):
+    for (true, predicted), index in sorted(plan.cells.items()):
         if true in labels and predicted in labels:
-            entries = [
-                tag("li", _named(evaluation, i, shown), tag("span", f" · {percent(evaluation.rows[i].probability)}"
-                    + (f" · {source}" if (source := evaluation.rows[i].source) else ""), class_="muted"))
-                for i in index[:_MOST_ARTICLES_IN_CELL]
-            ]  # fmt: skip
+            entries = [_entry(evaluation, i, plan) for i in index[:_MOST_ARTICLES_IN_CELL]]
             more = f", {_MOST_ARTICLES_IN_CELL} shown" if len(index) > _MOST_ARTICLES_IN_CELL else ""
             said = f"{true}, found" if true == predicted else f"{true} called {predicted}"
             summary = tag("span", tag("b", said), tag("span", f" {len(index)}{more}", class_="muted"))
-            folds.append(fold(summary, tag("ul", entries, class_="plain"), key=_cell_key(evaluation, true, predicted)))
-    note = "Errors most confident first, right answers least confident first. Linked titles are shown in full above."
+            inside = tag("div", entries, class_="inside")
+            folds.append(fold(summary, inside, key=_cell_key(evaluation, true, predicted)))
+    if not folds:
+        return Safe()
+    note = "Errors most confident first, right answers least confident first."
     return section("cells", "Articles by cell of the matrix", *folds, note=note)
+
+
+def _entry(evaluation: Evaluation, i: int, plan: _Plan) -> Safe:
+    """The article itself where this is its place, else a link to it or its name."""
+    if plan.home.get(i) == "cells":
+        return _article(evaluation, i)
+    row = evaluation.rows[i]
+    told = f" · {percent(row.probability)}" + (f" · {row.source}" if row.source else "")
+    return tag("p", _named(evaluation, i, plan), tag("span", told, class_="muted"))

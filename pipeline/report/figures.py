@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pipeline.metrics import CurvePoint, Interval
 from pipeline.report.page import Safe, percent, tag
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 340, 250, 42, 36, 10, 14
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 340, 250, 54, 36, 10, 14
 
 
 def curve(

@@ -151,6 +151,7 @@ summary .meta { color: var(--soft); font-size: .87rem; display: block; padding-l
 .removed { background: var(--cut); color: var(--cut-ink); border-left: 3px solid currentColor; padding: .1rem .6rem;
   font-size: .87rem; white-space: pre-wrap; overflow-wrap: anywhere; max-width: 44rem; margin: 0 0 2px 1.05rem; }
 .tag { border: 1px solid var(--line); border-radius: 3px; padding: 0 .35rem; font-size: .85rem; }
+.inside { padding-left: 1.05rem; } .inside p { margin: .3rem 0; }
 ul.plain { list-style: none; padding: 0; margin: .3rem 0 1rem; } ul.plain li { padding: .12rem 0; }
 @media print { body { font-size: 11px; } details { break-inside: avoid; } nav { display: none; } }
 """
