@@ -147,6 +147,7 @@ class _Plan:
     worst: list[int]
     doubts: list[Doubt]
     cells: dict[tuple[str, str], list[int]]
+    labels: list[str]
     home: dict[int, str]
 
 
@@ -158,13 +159,15 @@ def _plan(evaluation: Evaluation) -> _Plan:
     wanted = [(i, "worst") for i in worst[: evaluation.n_worst]]
     wanted += [(doubt.index, "doubts") for doubt in doubts[: evaluation.n_worst]]
     wanted += [(i, "conflicts") for group in evaluation.conflicts for i in group]
-    errors_first = sorted(cells.items(), key=lambda cell: (cell[0][0] == cell[0][1], cell[0]))
+    labels = _matrix_labels(evaluation, cells)
+    inside = [cell for cell in cells.items() if set(cell[0]) <= set(labels)]
+    errors_first = sorted(inside, key=lambda cell: (cell[0][0] == cell[0][1], cell[0]))
     wanted += [(i, "cells") for _, index in errors_first for i in index[:_MOST_ARTICLES_IN_CELL]]
     home: dict[int, str] = {}
     for i, where in wanted:
         if len(home) < _MOST_ARTICLES or where != "cells":
             home.setdefault(i, where)
-    return _Plan(worst, doubts, cells, home)
+    return _Plan(worst, doubts, cells, labels, home)
 
 
 def _doubted(evaluation: Evaluation) -> list[Doubt]:
@@ -190,9 +193,8 @@ def _by_cell(evaluation: Evaluation) -> dict[tuple[str, str], list[int]]:
     return cells
 
 
-def _matrix_labels(evaluation: Evaluation, plan: _Plan) -> list[str]:
+def _matrix_labels(evaluation: Evaluation, cells: dict[tuple[str, str], list[int]]) -> list[str]:
     """All labels that occur, or those with most errors, in the order of the task."""
-    cells = plan.cells
     wrong = {label: sum(len(index) for cell, index in cells.items() if label in cell and cell[0] != cell[1]) for label in
              {name for cell in cells for name in cell}}  # fmt: skip
     known = list(evaluation.labels) + sorted(set(wrong) - set(evaluation.labels))
@@ -212,7 +214,7 @@ def _cell_key(evaluation: Evaluation, true: str, predicted: str) -> str:
 def _confusion(evaluation: Evaluation, plan: _Plan) -> Safe:
     if not plan.cells:
         return Safe()
-    cells, labels = plan.cells, _matrix_labels(evaluation, plan)
+    cells, labels = plan.cells, plan.labels
     body = []
     for true in labels:
         n_true = sum(len(index) for (label, _), index in cells.items() if label == true)
@@ -394,8 +396,7 @@ def _drift(evaluation: Evaluation) -> Safe:
 
 
 def _cells(evaluation: Evaluation, plan: _Plan) -> Safe:
-    labels = set(_matrix_labels(evaluation, plan))
-    folds = []
+    labels, folds = set(plan.labels), []
     for (true, predicted), index in sorted(plan.cells.items()):
         if true in labels and predicted in labels:
             entries = [_entry(evaluation, i, plan) for i in index[:_MOST_ARTICLES_IN_CELL]]
