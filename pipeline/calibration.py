@@ -28,6 +28,7 @@ class CalibrationConfig(Config):
     """How probabilities are made honest, and what sets promise.
 
     `source`: on the held-out examples, or out of fold on all examples given (then the final fit learns from all of them).
+    `min_positives`: with so many positives a label's own threshold counts as much as the one shared by all labels.
     """
 
     method: Literal["temperature", "isotonic", "platt", "none"]
@@ -163,18 +164,17 @@ def conformal_sets(probabilities: Array, thresholds: Array) -> Flags:
 
 
 def tuned_thresholds(probabilities: Array, member: Flags, min_positives: int) -> Array:
-    """For each label the probability above which it is given: the one with the best F1 on these examples.
+    """For each label the probability from which it is given: between the best for its own F1 and the best for all labels.
 
-    A label with fewer than `min_positives` positives has too little to tune on: it gets the threshold that is best for all
-    such labels together, as does a label whose own best is worse than that. NaN counts as not given.
+    The geometric mean of the two, its own weighted by n / (n + min_positives) for n positives: a rare label has too little
+    to tune on (Yang's SCutFBR goes back for the same reason). NaN counts as not given.
     """
     filled = np.where(np.isnan(probabilities), -1.0, probabilities)
     shared = _best_f1_threshold(filled.ravel(), member.ravel(), 0.5)
-    rare = member.sum(axis=0) < min_positives
-    if rare.any():
-        shared = _best_f1_threshold(filled[:, rare].ravel(), member[:, rare].ravel(), shared)
-    tuned = [_best_f1_threshold(p, m, shared) for p, m in zip(filled.T, member.T, strict=True)]
-    return np.where(rare, shared, np.array(tuned))
+    own = np.array([_best_f1_threshold(p, m, shared) for p, m in zip(filled.T, member.T, strict=True)])
+    n_positives = member.sum(axis=0)
+    weight = n_positives / (n_positives + float(min_positives))
+    return np.exp(weight * np.log(np.maximum(own, TINY)) + (1.0 - weight) * np.log(max(shared, TINY)))
 
 
 def _best_f1_threshold(p: Array, member: Flags, otherwise: float) -> float:

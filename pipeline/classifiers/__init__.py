@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
+from pipeline.classifiers.ensemble import EnsembleClassifier, EnsembleConfig
+from pipeline.classifiers.labels import Labels
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
 from pipeline.document import Example
 from pipeline.errors import ArtifactError
 
-ClassifierConfig: TypeAlias = Annotated[LinearConfig, Field()]
+ClassifierConfig: TypeAlias = Annotated[LinearConfig | EmbeddingConfig | EnsembleConfig, Field(discriminator="kind")]
 
 
 class Classifier(Protocol):
@@ -23,10 +26,10 @@ class Classifier(Protocol):
 
     classes_: NDArray[np.str_]
 
-    def fit(self, examples: Sequence[Example], y: Sequence[str] | Sequence[tuple[str, ...]]) -> Self: ...
+    def fit(self, examples: Sequence[Example], y: Labels) -> Self: ...
 
     def out_of_fold(
-        self, examples: Sequence[Example], y: Sequence[str] | Sequence[tuple[str, ...]], folds: NDArray[np.int64] | None
+        self, examples: Sequence[Example], y: Labels, folds: NDArray[np.int64] | None
     ) -> NDArray[np.float64]: ...
 
     def predict_proba(self, examples: Sequence[Example]) -> NDArray[np.float64]: ...
@@ -43,7 +46,13 @@ class Classifier(Protocol):
 
 def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifier:
     """A classifier of the kind the settings name, yet to be fitted."""
-    return LinearClassifier(config, multi_label, seed)
+    match config:
+        case LinearConfig():
+            return LinearClassifier(config, multi_label, seed)
+        case EmbeddingConfig():
+            return EmbeddingClassifier(config, multi_label, seed)
+        case EnsembleConfig():
+            return EnsembleClassifier(config, multi_label, seed)
 
 
 def load(folder: Path) -> Classifier:
@@ -59,5 +68,9 @@ def load(folder: Path) -> Classifier:
     match kind:
         case "linear":
             return LinearClassifier.load(folder)
+        case "embedding":
+            return EmbeddingClassifier.load(folder)
+        case "ensemble":
+            return EnsembleClassifier.load(folder)
         case _:
             raise ArtifactError(f"{folder}: unknown kind of classifier '{kind}'")

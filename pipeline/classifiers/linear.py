@@ -1,16 +1,12 @@
-"""`kind: linear`: TF-IDF spaces over the fields of an example, one weight a feature and label, by liblinear.
+"""`kind: linear`: TF-IDF spaces over the fields of an example, one weight a feature and label.
 
-Each space is scaled to unit length, weighted and laid beside the others. Labels are learned one against the rest (squared
-hinge or logistic loss). Scores are float32 products, so a saved model answers with the same bits; the probabilities of a
-single label are a softmax of scores, of several labels a sigmoid each: raw, `pipeline.calibration` makes them honest.
-References: Fan et al. 2008, LIBLINEAR (JMLR 9); Rifkin and Klautau 2004, In Defense of One-Vs-All Classification (JMLR 5).
+Each space is scaled to unit length, weighted and laid beside the others; the head learns the labels from that matrix.
 """
 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,12 +18,12 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from pipeline.classifiers.analysis import Analyzer, CharAnalyzer, WordAnalyzer, analyzer, size, smooth_idf, tf_idf
+from pipeline.classifiers.head import Array, Head, HeadConfig
+from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.target import Field, view, view_text
 from pipeline.config import Config
 from pipeline.document import Example
 from pipeline.errors import DataError
-
-Array = NDArray[np.float64]
 
 
 class SpaceConfig(Config):
@@ -46,17 +42,11 @@ class SpaceConfig(Config):
     window: int = Bounds(ge=0)
 
 
-class LinearConfig(Config):
-    """Settings of a linear classifier; several values of `c` are compared on folds inside the training examples."""
+class LinearConfig(HeadConfig):
+    """Settings of a linear classifier."""
 
     kind: Literal["linear"]
     spaces: tuple[SpaceConfig, ...] = Bounds(min_length=1)
-    loss: Literal["squared_hinge", "logistic"]
-    c: tuple[float, ...] = Bounds(min_length=1)
-    n_folds: int = Bounds(ge=2)
-    class_weight: Literal["balanced", "none"]
-    max_iterations: int = Bounds(ge=1)
-    tolerance: float = Bounds(gt=0)
 
 
 @dataclass(slots=True)
@@ -93,12 +83,13 @@ class LinearClassifier:
     seed: int
     classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
     spaces_: list[Space] = field(default_factory=list)
-    coefficients_: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    intercepts_: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     priors_: Array = field(default_factory=lambda: np.empty(0))
-    c_: float = 0.0
+    head_: Head = field(init=False)
 
-    def fit(self, examples: Sequence[Example], y: Sequence[str] | Sequence[tuple[str, ...]]) -> Self:
+    def __post_init__(self) -> None:
+        self.head_ = Head(self.config, self.multi_label, self.seed)
+
+    def fit(self, examples: Sequence[Example], y: Labels) -> Self:
         """Itself, fitted.
 
         Raises:
@@ -107,9 +98,7 @@ class LinearClassifier:
         self.out_of_fold(examples, y, None)
         return self
 
-    def out_of_fold(
-        self, examples: Sequence[Example], y: Sequence[str] | Sequence[tuple[str, ...]], folds: NDArray[np.int64] | None
-    ) -> Array:
+    def out_of_fold(self, examples: Sequence[Example], y: Labels, folds: NDArray[np.int64] | None) -> Array:
         """Probabilities of each example from a model that did not learn its label; leaves itself fitted on all examples.
 
         The vocabulary and the document frequencies are those of all examples: they read no label. NaN in the column of a
@@ -118,25 +107,19 @@ class LinearClassifier:
         self.classes_, member = label_matrix(y, multi_label=self.multi_label)
         self.priors_ = member.mean(axis=0)
         matrix = self._fit_spaces(examples)
-        held_out = np.empty((0, len(self.classes_)))
-        self.c_, *others = self.config.c
-        inner = folds
-        if others and inner is None:
-            inner = grouped_folds(examples, y, self.config.n_folds, self.seed)
-        if inner is not None:
-            held_out = self._choose_c(matrix, member, inner)
-        weights, intercepts = self._solve(matrix, member, self.c_)
-        self.coefficients_, self.intercepts_ = weights.astype(np.float32), intercepts.astype(np.float32)
-        return held_out if folds is not None else np.empty((0, len(self.classes_)))
+        if folds is None and len(self.config.c) > 1:
+            self.head_.fit(matrix, member, grouped_folds(examples, y, self.config.n_folds, self.seed))
+            return np.empty((0, len(self.classes_)))
+        return self.head_.fit(matrix, member, folds)
 
     def scores(self, examples: Sequence[Example]) -> Array:
         """One margin an example and label."""
-        return self._score(self._transform(examples))
+        return self.head_.scores(self._transform(examples))
 
     def predict_proba(self, examples: Sequence[Example]) -> Array:
         """Raw probabilities, float64 (n, n_classes); the prior where no feature of the example is known."""
         matrix = self._transform(examples)
-        probabilities = _probabilities(self._score(matrix), multi_label=self.multi_label)
+        probabilities = self.head_.probabilities(self.head_.scores(matrix))
         probabilities[np.diff(matrix.indptr) == 0] = self.priors_ / (1.0 if self.multi_label else self.priors_.sum())
         return probabilities
 
@@ -149,7 +132,7 @@ class LinearClassifier:
         at_char = np.zeros(len(example.text) + 1)
         matrix = self._transform([example])
         values = np.zeros(size(matrix)[1])
-        values[matrix.indices] = matrix.data * self.coefficients_[matrix.indices, label_id]
+        values[matrix.indices] = matrix.data * self.head_.coefficients_[matrix.indices, label_id]
         offset = 0
         for space in self.spaces_:
             n = space.analyzer.n_features
@@ -166,8 +149,8 @@ class LinearClassifier:
         """Writes `classifier.json` (settings, labels, vocabularies) and `linear.safetensors` (weights, frequencies)."""
         folder.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray[Any]] = {
-            "coefficients": np.ascontiguousarray(self.coefficients_),
-            "intercepts": self.intercepts_,
+            "coefficients": np.ascontiguousarray(self.head_.coefficients_),
+            "intercepts": self.head_.intercepts_,
             "priors": self.priors_,
         }
         terms: list[list[str]] = []
@@ -183,7 +166,7 @@ class LinearClassifier:
             "multi_label": self.multi_label,
             "seed": self.seed,
             "classes": self.classes_.tolist(),
-            "c": self.c_,
+            "c": self.head_.c_,
             "terms": terms,
         }
         (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
@@ -195,9 +178,10 @@ class LinearClassifier:
         arrays = load_file(folder / "linear.safetensors")
         config = LinearConfig.model_validate(header["config"])
         loaded = cls(config, header["multi_label"], header["seed"])
-        loaded.classes_, loaded.c_ = np.array(header["classes"], dtype=np.str_), header["c"]
-        loaded.coefficients_, loaded.intercepts_ = arrays["coefficients"], arrays["intercepts"]
-        loaded.priors_ = arrays["priors"]
+        loaded.classes_, loaded.priors_ = np.array(header["classes"], dtype=np.str_), arrays["priors"]
+        loaded.head_ = Head(
+            config, header["multi_label"], header["seed"], arrays["coefficients"], arrays["intercepts"], header["c"]
+        )
         loaded.spaces_ = [_restored(space, header["terms"][i], arrays, i) for i, space in enumerate(config.spaces)]
         return loaded
 
@@ -212,145 +196,6 @@ class LinearClassifier:
 
     def _transform(self, examples: Sequence[Example]) -> sparse.csr_array:
         return _beside([space.transform(examples) for space in self.spaces_])
-
-    def _score(self, matrix: sparse.csr_array) -> Array:
-        return (matrix.astype(np.float32) @ self.coefficients_ + self.intercepts_).astype(np.float64)
-
-    def _choose_c(self, matrix: sparse.csr_array, member: NDArray[np.bool_], folds: NDArray[np.int64]) -> Array:
-        best, chosen = -1.0, np.empty(0)
-        for c in self.config.c:
-            scores = self._fold_scores(matrix, member, folds, c)
-            quality = _macro_f1(scores, member, multi_label=self.multi_label) if len(self.config.c) > 1 else 0.0
-            if quality > best:
-                best, chosen, self.c_ = quality, scores, c
-        return _probabilities(chosen, multi_label=self.multi_label)
-
-    def _fold_scores(
-        self, matrix: sparse.csr_array, member: NDArray[np.bool_], folds: NDArray[np.int64], c: float
-    ) -> Array:
-        scores = np.full(member.shape, np.nan)
-        for fold in np.unique(folds):
-            train, out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            known = np.flatnonzero(member[train].any(axis=0) & ~member[train].all(axis=0))
-            if len(known) < (1 if self.multi_label else 2):
-                continue
-            weights, intercepts = self._solve(matrix[train], member[np.ix_(train, known)], c)
-            scores[np.ix_(out, known)] = matrix[out].astype(np.float32) @ weights.astype(
-                np.float32
-            ) + intercepts.astype(np.float32)
-        return scores
-
-    def _solve(self, matrix: sparse.csr_array, member: NDArray[np.bool_], c: float) -> tuple[Array, Array]:
-        """Weights (n_features, n_labels) and intercepts."""
-        if self.multi_label:
-            solved = [self._solve_one(matrix, column, c) for column in member.T]
-            return np.stack([weights[0] for weights, _ in solved], axis=1), np.array([bias[0] for _, bias in solved])
-        weights, intercepts = self._solve_one(matrix, member.argmax(axis=1), c)
-        if len(weights) == 1:
-            return np.stack([-weights[0], weights[0]], axis=1) / 2.0, np.array([-intercepts[0], intercepts[0]]) / 2.0
-        return weights.T, intercepts
-
-    def _solve_one(self, matrix: sparse.csr_array, y: NDArray[Any], c: float) -> tuple[Array, Array]:
-        if len(np.unique(y)) == 1:
-            always = bool(y[0])
-            return np.zeros((1, size(matrix)[1])), np.array([1.0 if always else -1.0])
-        from sklearn.exceptions import ConvergenceWarning
-
-        estimator = self._estimator(c)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            estimator.fit(matrix, y)
-        return estimator.coef_, np.atleast_1d(estimator.intercept_)
-
-    def _estimator(self, c: float) -> Any:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.svm import LinearSVC
-
-        settings: dict[str, Any] = {
-            "C": c,
-            "class_weight": "balanced" if self.config.class_weight == "balanced" else None,
-            "max_iter": self.config.max_iterations,
-            "tol": self.config.tolerance,
-            "random_state": self.seed,
-        }
-        return LinearSVC(**settings) if self.config.loss == "squared_hinge" else LogisticRegression(**settings)
-
-
-def label_matrix(
-    y: Sequence[str] | Sequence[tuple[str, ...]], *, multi_label: bool
-) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
-    """The labels, sorted, and which example has which (n, n_classes).
-
-    Raises:
-        DataError: no examples, an empty label, or fewer than two classes to tell apart.
-    """
-    rows = [tuple(labels) if multi_label else (labels,) for labels in y]
-    names = sorted({str(label) for labels in rows for label in labels})
-    if not rows or not names:
-        raise DataError("no labelled example to learn from")
-    if not all(names):
-        raise DataError("an example has an empty label")
-    if len(names) == 1 and not (multi_label and any(not labels for labels in rows)):
-        raise DataError(f"every example is labelled '{names[0]}': a classifier needs at least two classes")
-    place = {name: i for i, name in enumerate(names)}
-    member = np.zeros((len(rows), len(names)), dtype=bool)
-    for i, labels in enumerate(rows):
-        member[i, [place[str(label)] for label in labels]] = True
-    return np.array(names, dtype=np.str_), member
-
-
-def grouped_folds(
-    examples: Sequence[Example], y: Sequence[str] | Sequence[tuple[str, ...]], n_folds: int, seed: int
-) -> NDArray[np.int64]:
-    """A fold a example: groups stay whole, each label's groups are dealt out in turn, commonest label last."""
-    n_of: dict[str, int] = {}
-    rows = [(labels,) if isinstance(labels, str) else tuple(labels) for labels in y]
-    for labels in rows:
-        for label in labels:
-            n_of[label] = n_of.get(label, 0) + 1
-    first: dict[str, tuple[int, str]] = {}
-    keys = [example.group or example.id for example in examples]
-    for key, labels in zip(keys, rows, strict=True):
-        rarest = min(((n_of[label], label) for label in labels), default=(len(rows) + 1, ""))
-        first[key] = min(first.get(key, rarest), rarest)
-    order = np.random.default_rng(seed).permutation(len(first))
-    dealt = sorted(zip(first.values(), order.tolist(), first, strict=True))
-    fold_of = {key: i % n_folds for i, (_, _, key) in enumerate(dealt)}
-    return np.array([fold_of[key] for key in keys], dtype=np.int64)
-
-
-def out_of_fold_by_refitting(
-    fit: Callable[[Sequence[Example], list[Any]], Any],
-    examples: Sequence[Example],
-    y: Sequence[Any],
-    folds: NDArray[np.int64],
-    classes: NDArray[np.str_],
-) -> Array:
-    """Out-of-fold probabilities for a kind of classifier without a short cut; `fit` gives a new fitted classifier."""
-    answer = np.full((len(examples), len(classes)), np.nan)
-    for fold in np.unique(folds):
-        train, out = np.flatnonzero(folds != fold).tolist(), np.flatnonzero(folds == fold).tolist()
-        fitted = fit([examples[i] for i in train], [y[i] for i in train])
-        columns = np.searchsorted(classes, fitted.classes_)
-        answer[np.ix_(out, columns)] = fitted.predict_proba([examples[i] for i in out])
-    return answer
-
-
-def softmax(scores: Array) -> Array:
-    """Rows that sum to one."""
-    raised = np.exp(scores - np.nanmax(scores, axis=1, keepdims=True))
-    return raised / np.nansum(raised, axis=1, keepdims=True)
-
-
-def _probabilities(scores: Array, *, multi_label: bool) -> Array:
-    return 1.0 / (1.0 + np.exp(-scores)) if multi_label else softmax(scores)
-
-
-def _macro_f1(scores: Array, member: NDArray[np.bool_], *, multi_label: bool) -> float:
-    filled = np.where(np.isnan(scores), -np.inf, scores)
-    said = filled > 0 if multi_label else np.eye(member.shape[1], dtype=bool)[filled.argmax(axis=1)]
-    hits = (said & member).sum(axis=0)
-    return float(np.mean(2.0 * hits / np.maximum(1, said.sum(axis=0) + member.sum(axis=0))))
 
 
 def _beside(parts: list[sparse.csr_array]) -> sparse.csr_array:

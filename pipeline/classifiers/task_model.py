@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline import classifiers
 from pipeline.calibration import CalibrationConfig, Calibrator, conformal_sets, conformal_threshold, tuned_thresholds
-from pipeline.classifiers.linear import grouped_folds
+from pipeline.classifiers.labels import grouped_folds
 from pipeline.document import Example, LabelPrediction
 from pipeline.errors import ArtifactError, DataError
 

@@ -79,17 +79,24 @@ def test_a_class_too_small_for_the_promise_is_always_in_the_set():
 
 
 def test_the_tuned_threshold_parts_what_can_be_parted():
-    p = np.array([[0.1, 0.01], [0.2, 0.02], [0.3, 0.03], [0.35, 0.05]])
-    member = np.array([[False, False], [False, False], [True, True], [True, False]])
-    thresholds = tuned_thresholds(p, member, 1)
-    assert 0.2 < thresholds[0] <= 0.3
-    assert thresholds[1] <= 0.03
+    p = np.linspace(0.0, 1.0, 101)[:, None]
+    member = p > 0.7
+    assert 0.68 < tuned_thresholds(p, member, 1)[0] < 0.72
 
 
-def test_rare_labels_share_one_threshold():
+def test_a_rare_label_keeps_near_the_shared_threshold_and_a_common_one_has_its_own():
     rng = np.random.default_rng(5)
-    p, member = rng.random((200, 3)), np.zeros((200, 3), dtype=bool)
-    member[:2, 0] = member[3:5, 1] = True
-    member[:100, 2] = True
-    thresholds = tuned_thresholds(p, member, 10)
-    assert thresholds[0] == thresholds[1]
+    member = np.zeros((2000, 3), dtype=bool)
+    member[:2, 0] = member[:1000, 1] = member[1000:, 2] = True
+    p = np.clip(0.1 + 0.3 * member + 0.1 * rng.random((2000, 3)), 0, 1)
+    p[:, 2] += 0.4
+    p[:2, 0] = 0.9
+    rare, common, high = tuned_thresholds(p, member, 10)
+    assert 0.2 <= common <= 0.4 and 0.6 <= high <= 0.8
+    assert rare < 0.7  # its own would be between 0.2 and 0.9, at 0.55: what two positives say counts a sixth
+
+
+def test_a_label_without_a_positive_gets_the_shared_threshold():
+    p = np.array([[0.9, 0.3], [0.8, 0.3], [0.1, 0.3], [0.2, 0.3]])
+    member = np.array([[True, False], [True, False], [False, False], [False, False]])
+    assert tuned_thresholds(p, member, 4)[1] == pytest.approx((0.8 + 0.3) / 2)

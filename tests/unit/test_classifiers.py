@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from pipeline import classifiers
 from pipeline.calibration import CalibrationConfig
-from pipeline.classifiers.linear import grouped_folds
+from pipeline.classifiers.labels import grouped_folds
 from pipeline.classifiers.target import MASK, mention_of, view, view_text
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Example
@@ -135,7 +135,7 @@ def test_sentence_weights_sum_to_the_score():
     cuts = [0, 22, 41, len(example.text)]
     weights = classifier.sentence_weights(example, list(pairwise(cuts)), "sport")
     column = classifier.classes_.tolist().index("sport")
-    score = classifier.scores([example])[0, column] - classifier.intercepts_[column]
+    score = classifier.scores([example])[0, column] - classifier.head_.intercepts_[column]
     assert weights.sum() == pytest.approx(score, abs=1e-6)
     assert weights.argmax() == 0 and weights[1] < 0
 
@@ -239,7 +239,7 @@ def test_a_settings_value_is_chosen_on_folds():
     train = articles(10)
     classifier = classifiers.build(linear(c=[1e-6, 1.0]), multi_label=False, seed=0)
     classifier.fit(train, [example.labels[0] for example in train])
-    assert classifier.c_ in (1e-6, 1.0)
+    assert classifier.head_.c_ in (1e-6, 1.0)
 
 
 MARKED = Example(

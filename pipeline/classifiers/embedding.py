@@ -1,0 +1,134 @@
+"""`kind: embedding`: a frozen sentence encoder with a head, for few examples and for what words alone do not show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field as Bounds
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+from pipeline.classifiers.encoder import Encoder
+from pipeline.classifiers.head import Array, Head, HeadConfig
+from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
+from pipeline.classifiers.target import Field, view_text
+from pipeline.document import Example
+from pipeline.errors import ArtifactError
+
+
+class EmbeddingConfig(HeadConfig):
+    """Settings of an embedding classifier: `encoder` is `minilm` or a local folder, `cache` a SQLite file or null."""
+
+    kind: Literal["embedding"]
+    encoder: str
+    field: Field
+    window: int = Bounds(ge=0)
+    max_tokens: int = Bounds(ge=8)
+    max_chunks: int = Bounds(ge=1)
+    batch_size: int = Bounds(ge=1)
+    cache: str | None
+
+
+@dataclass(slots=True)
+class EmbeddingClassifier:
+    """A head over unit vectors of a frozen encoder."""
+
+    config: EmbeddingConfig
+    multi_label: bool
+    seed: int
+    classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
+    priors_: Array = field(default_factory=lambda: np.empty(0))
+    head_: Head = field(init=False)
+    encoder_: Encoder = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.config
+        self.head_ = Head(settings, self.multi_label, self.seed)
+        self.encoder_ = Encoder(
+            settings.encoder, settings.max_tokens, settings.max_chunks, settings.batch_size, settings.cache
+        )
+
+    def fit(self, examples: Sequence[Example], y: Labels) -> Self:
+        """Itself, fitted.
+
+        Raises:
+            DataError: nothing to learn from, or one class only.
+        """
+        self.out_of_fold(examples, y, None)
+        return self
+
+    def out_of_fold(self, examples: Sequence[Example], y: Labels, folds: NDArray[np.int64] | None) -> Array:
+        """Probabilities of each example from a head that did not learn it; leaves itself fitted on all examples."""
+        self.classes_, member = label_matrix(y, multi_label=self.multi_label)
+        self.priors_ = member.mean(axis=0)
+        matrix = self._encoded(examples)
+        if folds is None and len(self.config.c) > 1:
+            self.head_.fit(matrix, member, grouped_folds(examples, y, self.config.n_folds, self.seed))
+            return np.empty((0, len(self.classes_)))
+        return self.head_.fit(matrix, member, folds)
+
+    def scores(self, examples: Sequence[Example]) -> Array:
+        """One margin an example and label."""
+        return self.head_.scores(self._encoded(examples))
+
+    def predict_proba(self, examples: Sequence[Example]) -> Array:
+        """Raw probabilities, float64 (n, n_classes)."""
+        return self.head_.probabilities(self.scores(examples))
+
+    def sentence_weights(self, example: Example, spans: Sequence[tuple[int, int]], label: str) -> Array:
+        """How far the label's score falls when a span is blanked out: leave-one-out, so the parts need not sum to it."""
+        label_id = int(np.flatnonzero(self.classes_ == label)[0])
+        blanked = [replace(example, text=example.text[:a] + " " * (b - a) + example.text[b:]) for a, b in spans]
+        scores = self.scores([example, *blanked])[:, label_id]
+        return scores[0] - scores[1:]
+
+    def save(self, folder: Path) -> None:
+        """Writes `classifier.json` and the head's weights; the encoder is named by its digest, not copied."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            "coefficients": self.head_.coefficients_,
+            "intercepts": self.head_.intercepts_,
+            "priors": self.priors_,
+        }
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "head.safetensors")
+        header = {
+            "config": self.config.model_dump(mode="json"),
+            "multi_label": self.multi_label,
+            "seed": self.seed,
+            "classes": self.classes_.tolist(),
+            "c": self.head_.c_,
+            "encoder": self.encoder_.digest,
+        }
+        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The classifier that `save` wrote.
+
+        Raises:
+            ArtifactError: the encoder at hand is not the one the head was trained on.
+        """
+        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        arrays = load_file(folder / "head.safetensors")
+        config = EmbeddingConfig.model_validate(header["config"])
+        loaded = cls(config, header["multi_label"], header["seed"])
+        if loaded.encoder_.digest != header["encoder"]:
+            raise ArtifactError(
+                f"{folder}: trained on another encoder than the '{config.encoder}' at hand; train it again"
+            )
+        loaded.classes_, loaded.priors_ = np.array(header["classes"], dtype=np.str_), arrays["priors"]
+        loaded.head_ = Head(
+            config, loaded.multi_label, loaded.seed, arrays["coefficients"], arrays["intercepts"], header["c"]
+        )
+        return loaded
+
+    def _encoded(self, examples: Sequence[Example]) -> sparse.csr_array:
+        """Sparse, so that a row's product has the same bits whatever stands in its batch."""
+        texts = [view_text(example, self.config.field, self.config.window) for example in examples]
+        return sparse.csr_array(self.encoder_.encode(texts))

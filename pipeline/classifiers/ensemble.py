@@ -1,0 +1,137 @@
+"""`kind: ensemble`: members fused by one weight each, learned on out-of-fold probabilities (stacking in the log domain).
+
+Reference: Wolpert 1992, Stacked Generalization; weights are kept at or above zero as in Breiman 1996, Stacked Regressions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field as Bounds
+from scipy.optimize import minimize
+
+from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
+from pipeline.classifiers.head import Array, Flags, softmax
+from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
+from pipeline.classifiers.linear import LinearClassifier, LinearConfig
+from pipeline.config import Config
+from pipeline.document import Example
+
+MemberConfig: TypeAlias = Annotated[LinearConfig | EmbeddingConfig, Bounds(discriminator="kind")]
+TINY = 1e-9
+
+
+class EnsembleConfig(Config):
+    """Settings of an ensemble; `n_folds` gives the out-of-fold probabilities on which the weights are learned."""
+
+    kind: Literal["ensemble"]
+    members: tuple[MemberConfig, ...] = Bounds(min_length=2)
+    n_folds: int = Bounds(ge=2)
+
+
+@dataclass(slots=True)
+class EnsembleClassifier:
+    """A weighted sum of the members' log probabilities (logits with several labels)."""
+
+    config: EnsembleConfig
+    multi_label: bool
+    seed: int
+    classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
+    members_: list[LinearClassifier | EmbeddingClassifier] = field(default_factory=list)
+    weights_: Array = field(default_factory=lambda: np.empty(0))
+
+    def fit(self, examples: Sequence[Example], y: Labels) -> Self:
+        """Itself, fitted."""
+        self.out_of_fold(examples, y, grouped_folds(examples, y, self.config.n_folds, self.seed))
+        return self
+
+    def out_of_fold(self, examples: Sequence[Example], y: Labels, folds: NDArray[np.int64] | None) -> Array:
+        """Fused probabilities of each example from members that did not learn it; leaves itself fitted on all."""
+        if folds is None:
+            folds = grouped_folds(examples, y, self.config.n_folds, self.seed)
+        self.classes_, member = label_matrix(y, multi_label=self.multi_label)
+        self.members_ = [_built(config, self.multi_label, self.seed) for config in self.config.members]
+        held_out = [fitted.out_of_fold(examples, y, folds) for fitted in self.members_]
+        self.weights_ = stacking_weights(held_out, member, multi_label=self.multi_label)
+        return self._fused(held_out)
+
+    def predict_proba(self, examples: Sequence[Example]) -> Array:
+        """Fused raw probabilities, float64 (n, n_classes)."""
+        return self._fused([fitted.predict_proba(examples) for fitted in self.members_])
+
+    def sentence_weights(self, example: Example, spans: Sequence[tuple[int, int]], label: str) -> Array:
+        """The members' sentence weights, added up with the weights of the members."""
+        parts = [fitted.sentence_weights(example, spans, label) for fitted in self.members_]
+        return np.sum([weight * part for weight, part in zip(self.weights_, parts, strict=True)], axis=0)
+
+    def save(self, folder: Path) -> None:
+        """Writes `classifier.json` and one folder a member."""
+        for i, fitted in enumerate(self.members_):
+            fitted.save(folder / f"member{i}")
+        header = {
+            "config": self.config.model_dump(mode="json"),
+            "multi_label": self.multi_label,
+            "seed": self.seed,
+            "classes": self.classes_.tolist(),
+            "weights": self.weights_.tolist(),
+        }
+        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The classifier that `save` wrote."""
+        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        config = EnsembleConfig.model_validate(header["config"])
+        loaded = cls(config, header["multi_label"], header["seed"], np.array(header["classes"], dtype=np.str_))
+        kinds = {"linear": LinearClassifier, "embedding": EmbeddingClassifier}
+        loaded.members_ = [kinds[one.kind].load(folder / f"member{i}") for i, one in enumerate(config.members)]
+        loaded.weights_ = np.array(header["weights"], dtype=np.float64)
+        return loaded
+
+    def _fused(self, probabilities: list[Array]) -> Array:
+        domain = _logits if self.multi_label else _logs
+        summed = sum((weight * domain(p) for weight, p in zip(self.weights_, probabilities, strict=True)), start=0.0)
+        return 1.0 / (1.0 + np.exp(-np.asarray(summed))) if self.multi_label else softmax(np.asarray(summed))
+
+
+def stacking_weights(held_out: list[Array], member: Flags, *, multi_label: bool) -> Array:
+    """The weight of each member, at or above zero, that gives the labels the highest likelihood."""
+    usable = ~np.any([np.isnan(p).any(axis=1) for p in held_out], axis=0)
+    truth = member[usable]
+    parts = [(_logits if multi_label else _logs)(p[usable]) for p in held_out]
+    if not usable.any():
+        return np.full(len(held_out), 1.0 / len(held_out))
+
+    def loss(weights: Array) -> float:
+        z = np.asarray(sum(weight * part for weight, part in zip(weights, parts, strict=True)))
+        if multi_label:
+            return float(np.mean(np.logaddexp(0.0, z) - truth * z))
+        top = z.max(axis=1)
+        return float(np.mean(np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z[truth]))
+
+    bounds = [(0.0, 100.0)] * len(parts)
+    found: Any = minimize(loss, np.ones(len(parts)), method="L-BFGS-B", bounds=bounds)
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def _built(
+    config: LinearConfig | EmbeddingConfig, multi_label: bool, seed: int
+) -> LinearClassifier | EmbeddingClassifier:
+    if isinstance(config, LinearConfig):
+        return LinearClassifier(config, multi_label, seed)
+    return EmbeddingClassifier(config, multi_label, seed)
+
+
+def _logs(p: Array) -> Array:
+    return np.log(np.maximum(p, TINY))
+
+
+def _logits(p: Array) -> Array:
+    kept = np.clip(p, TINY, 1.0 - TINY)
+    return np.log(kept) - np.log1p(-kept)

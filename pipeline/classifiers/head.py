@@ -1,0 +1,140 @@
+"""The part of a classifier that learns labels from a matrix: one weight a column and label, by liblinear or lbfgs.
+
+Labels are learned one against the rest (squared hinge) or together (logistic). Scores are float32 products, so a saved model
+answers with the same bits. Raw probabilities are a softmax of the scores, or with several labels a sigmoid each.
+References: Fan et al. 2008, LIBLINEAR (JMLR 9); Rifkin and Klautau 2004, In Defense of One-Vs-All Classification (JMLR 5).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field as Bounds
+from scipy import sparse
+
+from pipeline.config import Config
+
+Array: TypeAlias = NDArray[np.float64]
+Flags: TypeAlias = NDArray[np.bool_]
+
+
+class HeadConfig(Config):
+    """Settings of the head; several values of `c` are compared on folds inside the training examples."""
+
+    loss: Literal["squared_hinge", "logistic"]
+    c: tuple[float, ...] = Bounds(min_length=1)
+    n_folds: int = Bounds(ge=2)
+    class_weight: Literal["balanced", "none"]
+    max_iterations: int = Bounds(ge=1)
+    tolerance: float = Bounds(gt=0)
+
+
+@dataclass(slots=True)
+class Head:
+    """Scores (n, n_labels) from a matrix (n, n_columns)."""
+
+    config: HeadConfig
+    multi_label: bool
+    seed: int
+    coefficients_: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    intercepts_: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    c_: float = 0.0
+
+    def fit(self, matrix: sparse.csr_array, member: Flags, folds: NDArray[np.int64] | None) -> Array:
+        """Fits on all rows, with the best `c`; the probabilities of each row from the other folds (empty without folds).
+
+        NaN in the column of a label that the other folds lack.
+        """
+        self.c_, *others = self.config.c
+        held_out = np.empty((0, member.shape[1]))
+        if folds is not None:
+            held_out = self._held_out(matrix, member, folds, others)
+        weights, intercepts = self._solve(matrix, member, self.c_)
+        self.coefficients_, self.intercepts_ = weights.astype(np.float32), intercepts.astype(np.float32)
+        return held_out
+
+    def scores(self, matrix: sparse.csr_array) -> Array:
+        """One margin a row and label."""
+        return _scores(matrix, self.coefficients_, self.intercepts_)
+
+    def probabilities(self, scores: Array) -> Array:
+        """Raw probabilities, to be calibrated."""
+        return 1.0 / (1.0 + np.exp(-scores)) if self.multi_label else softmax(scores)
+
+    def _held_out(
+        self, matrix: sparse.csr_array, member: Flags, folds: NDArray[np.int64], others: list[float]
+    ) -> Array:
+        best, chosen = -1.0, np.empty(0)
+        for c in (self.c_, *others):
+            scores = self._fold_scores(matrix, member, folds, c)
+            quality = _macro_f1(scores, member, multi_label=self.multi_label) if others else 0.0
+            if quality > best:
+                best, chosen, self.c_ = quality, scores, c
+        return self.probabilities(chosen)
+
+    def _fold_scores(self, matrix: sparse.csr_array, member: Flags, folds: NDArray[np.int64], c: float) -> Array:
+        scores = np.full(member.shape, np.nan)
+        for fold in np.unique(folds):
+            train, out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            known = np.flatnonzero(member[train].any(axis=0) & ~member[train].all(axis=0))
+            if len(known) < (1 if self.multi_label else 2):
+                continue
+            weights, intercepts = self._solve(matrix[train], member[np.ix_(train, known)], c)
+            scores[np.ix_(out, known)] = _scores(matrix[out], weights.astype(np.float32), intercepts.astype(np.float32))
+        return scores
+
+    def _solve(self, matrix: sparse.csr_array, member: Flags, c: float) -> tuple[Array, Array]:
+        """Weights (n_features, n_labels) and intercepts."""
+        if self.multi_label:
+            solved = [self._solve_one(matrix, column, c) for column in member.T]
+            return np.stack([weights[0] for weights, _ in solved], axis=1), np.array([bias[0] for _, bias in solved])
+        weights, intercepts = self._solve_one(matrix, member.argmax(axis=1), c)
+        if len(weights) == 1:
+            return np.stack([-weights[0], weights[0]], axis=1) / 2.0, np.array([-intercepts[0], intercepts[0]]) / 2.0
+        return weights.T, intercepts
+
+    def _solve_one(self, matrix: sparse.csr_array, y: NDArray[Any], c: float) -> tuple[Array, Array]:
+        if len(np.unique(y)) == 1:
+            always = bool(y[0])
+            return np.zeros((1, cast(tuple[int, int], matrix.shape)[1])), np.array([1.0 if always else -1.0])
+        from sklearn.exceptions import ConvergenceWarning
+
+        estimator = self._estimator(c)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(matrix, y)
+        return estimator.coef_, np.atleast_1d(estimator.intercept_)
+
+    def _estimator(self, c: float) -> Any:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.svm import LinearSVC
+
+        settings: dict[str, Any] = {
+            "C": c,
+            "class_weight": "balanced" if self.config.class_weight == "balanced" else None,
+            "max_iter": self.config.max_iterations,
+            "tol": self.config.tolerance,
+            "random_state": self.seed,
+        }
+        return LinearSVC(**settings) if self.config.loss == "squared_hinge" else LogisticRegression(**settings)
+
+
+def softmax(scores: Array) -> Array:
+    """Rows that sum to one."""
+    raised = np.exp(scores - np.nanmax(scores, axis=1, keepdims=True))
+    return raised / np.nansum(raised, axis=1, keepdims=True)
+
+
+def _scores(matrix: sparse.csr_array, weights: NDArray[np.float32], intercepts: NDArray[np.float32]) -> Array:
+    return (matrix.astype(np.float32) @ weights + intercepts).astype(np.float64)
+
+
+def _macro_f1(scores: Array, member: NDArray[np.bool_], *, multi_label: bool) -> float:
+    filled = np.where(np.isnan(scores), -np.inf, scores)
+    said = filled > 0 if multi_label else np.eye(member.shape[1], dtype=bool)[filled.argmax(axis=1)]
+    hits = (said & member).sum(axis=0)
+    return float(np.mean(2.0 * hits / np.maximum(1, said.sum(axis=0) + member.sum(axis=0))))
