@@ -19,7 +19,7 @@ from pipeline.separate.html_cues import CUES, cue_matrix
 from pipeline.separate.html_fields import page_fields
 from pipeline.separate.html_walk import TooDeep, walk
 
-__all__ = ["CUES", "HtmlLimits", "HtmlLines", "HtmlRejected", "looks_like_html", "parse_html"]
+__all__ = ["CUES", "HtmlLimits", "HtmlLines", "HtmlRejected", "parse_html"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +60,41 @@ _KNOWN_TAG = re.compile(
     r"[\s/>]",
     re.IGNORECASE,
 )
-_HTML_START = re.compile(
-    r"\s*(?:\ufeff)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|\?xml[^>]*>\s*<(?:!doctype\s+)?html)",
-    re.I | re.S,
-)
-_CLOSING_TAG = re.compile(r"</(?:p|div|span|a|h[1-6]|ul|li|table|article|section|main|body|html)\s*>", re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FORMATTING = frozenset(("b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u"))
 _MARKERS = frozenset(("applet", "caption", "marquee", "object", "td", "template", "th"))
 _VOID = frozenset(
     (
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "param",
-        "source",
-        "track",
-        "wbr",
-        "path",
-        "circle",
+        *(
+            "area",
+            "base",
+            "br",
+            "col",
+            "embed",
+            "hr",
+            "img",
+            "input",
+            "link",
+            "meta",
+            "param",
+            "source",
+            "track",
+            "wbr",
+        ),
+        *("circle", "ellipse", "image", "line", "path", "polygon", "polyline", "rect", "stop", "use"),
     )
 )
-_FORMATTING_TAG = re.compile(rf"<(?:{'|'.join(sorted(_FORMATTING))})[\s/>]", re.IGNORECASE)
+"""Elements that hold nothing: HTML's own, and those of drawings, which close themselves."""
+_FORMATTING_TAG = re.compile(
+    rf"<(?:{'|'.join(''.join(f'[{c}{c.upper()}]' for c in name) for name in sorted(_FORMATTING))})[\s/>]"
+)
+_MANY_ATTRIBUTES = re.compile(
+    r"<[a-zA-Z][^\s/>]*+(?>[\s/]*+=?[^\s/>=]++(?>\s*+=\s*+(?>\"[^\"]*+\"|'[^']*+'|[^\s>\"'][^\s>]*+)?)?){10000,}+"
+)
+"""A tag of ten thousand attributes, read as HTML5 does: a parser compares each of them with all before it."""
+_REPEATS_PER_NODE = 20
+"""Formatting elements that a parser repeats cost a twentieth of a node's allowance: they hold no text and are soon passed."""
 _N_TAGS_SEEN_WHOLE = 10_000
 """A page with fewer tags than this parses in well under a second however it nests, so that its depth is first seen in the tree."""
 
@@ -116,14 +121,6 @@ def parse_html(html: str | bytes, limits: HtmlLimits) -> HtmlLines:
     return HtmlLines(
         text, cue_matrix(lines, blocks, fields.title), fields.title, fields.published, fields.author, fields.site
     )
-
-
-def looks_like_html(text: str) -> bool:
-    """Whether a text is a page: it starts like one, or closes at least three elements of its own.
-
-    An article that mentions a tag or two stays text.
-    """
-    return _HTML_START.match(text[:4096]) is not None or len(_CLOSING_TAG.findall(text[:65536])) >= 3
 
 
 def _decoded(html: str | bytes, limits: HtmlLimits) -> str:
@@ -179,13 +176,15 @@ def _weigh(source: str, limits: HtmlLimits) -> None:
     n_tags = source.count("<")
     if n_tags > limits.max_nodes:
         raise HtmlRejected("too_many_tags", f"the page has {n_tags:,} tags, the limit is {limits.max_nodes:,}")
+    if _MANY_ATTRIBUTES.search(source):
+        raise HtmlRejected("too_many_attributes", "the page has a tag with ten thousand attributes or more")
     n_formatting = len(_FORMATTING_TAG.findall(source))
-    if n_tags <= _N_TAGS_SEEN_WHOLE and n_formatting * n_tags <= limits.max_nodes * 10:
+    if n_tags <= _N_TAGS_SEEN_WHOLE and n_formatting * n_tags <= limits.max_nodes * _REPEATS_PER_NODE:
         return
     depth, n_repeated = _nesting(source)
     if depth > limits.max_depth:
         raise _too_deep(limits)
-    if n_tags + n_repeated > limits.max_nodes * 10:
+    if n_tags + n_repeated > limits.max_nodes * _REPEATS_PER_NODE:
         raise HtmlRejected(
             "too_many_tags", f"the page leaves formatting elements open: a parser would repeat {n_repeated:,} of them"
         )

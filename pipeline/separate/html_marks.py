@@ -99,65 +99,46 @@ _CONTAINERS = (
     *("dialog", "heading"),
 )
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("content", r"articlebody|article|story|body|content|entry|post(?!al|er)|paragraph|prose|rich-?text|wysiwyg"),
-    ("text", r"(?<![a-z])text(?![a-z])|txt|copy(?!right)|description"),
     (
-        "menu",
-        r"nav|menu|breadcrumb|crumb|pagination|pager|(?<![a-z])skip|masthead|topbar|toolbar|tabs?(?![a-z])|toc(?![a-z])",
+        "content",
+        r"article|story|body|content|entry|^posts?$|^postbody|paragraph|prose|richtext|wysiwyg|^post(?:text|copy)",
     ),
-    ("tags", r"(?<![a-z])tags?(?![a-z])|topic|categor|keyword|taxonomy|kicker|eyebrow|label"),
+    ("text", r"^te?xt|^copy(?!right)|description"),
+    ("menu", r"nav|menu|crumb|pagina|pager|^skip|masthead|topbar|toolbar|^tabs?$|^toc$"),
+    ("tags", r"^tags?$|topic|categor|keyword|taxonomy|kicker|eyebrow|^label"),
     (
         "related",
-        r"relat|(?<![a-z])more|recommend|recirc|read-?(?:also|next|more)|up-?next|next-?up|also-?like|outbrain|taboola|see-?also"
-        r"|similar|further|onward|in-?line-?link|you-?may",
+        r"relat|^more$|readmore|morefrom|recommend|recirc|^also|alsolike|upnext|outbrain|taboola|similar|further|onward",
     ),
-    (
-        "popular",
-        r"popular|trending|latest|most-?(?:read|view)|top-?stor|headlines|ticker|featured|must-?read|hot(?![a-z])",
-    ),
-    (
-        "teaser",
-        r"teaser|card|tease|promo-?item|feed|river|grid|carousel|slider|swiper|list-?item|thumb|tile|collection|stream",
-    ),
-    (
-        "share",
-        r"share|sharing|social|follow|facebook|twitter|whatsapp|linkedin|pinterest|addthis|like-?button|bookmark|save",
-    ),
+    ("popular", r"popular|trending|latest|^most|headlines|ticker|featured|mustread|topstor|^hot$"),
+    ("teaser", r"tease|card|feed|river|grid|carousel|slider|swiper|listitem|thumb|tile|collection|stream"),
+    ("share", r"shar(?:e|ing)|social|follow|facebook|twitter|whatsapp|linkedin|pinterest|addthis|bookmark|^save"),
     (
         "signup",
-        r"subscri|newsletter|sign-?up|sign-?in|log-?in|register|paywall|(?<![a-z])cta|membership|donat|account|email|piano|meter"
-        r"|regwall|download-?app",
+        r"subscri|newsletter|sign(?:up|in)|^sign$|log(?:in|out)|^log$|regist|paywall|^cta|member|donat|account|e?mail|piano|meter|regwall",
     ),
-    ("comment", r"comment|disqus|respond|reply|discussion|livefyre|coral|viafoura|spot-?im|openweb"),
+    ("comment", r"comment|disqus|respon[ds]|reply|replies|discuss|livefyre|coral|viafoura|spotim|openweb"),
     (
         "legal",
-        r"foot(?!age|ball)|copyright|legal|cookie|consent|privacy|gdpr|terms(?![a-z])|disclaim|disclosure|colophon|licen[cs]e",
+        r"foot(?!age|ball|wear|note)|copyright|legal|cookie|consent|privacy|gdpr|^terms|disclaim|disclos|colophon|licen[cs]",
     ),
     (
         "advert",
-        r"(?<![a-z])ads?(?![a-z])|advert|promo|sponsor|dfp|gpt(?![a-z])|banner|commercial|affiliate|partner|ad-?slot|adunit",
+        r"^ads?$|^ads?(?:slot|unit|box|wrap|container|vert)|advert|promo|sponsor|dfp|^gpt|commercial|affiliate|partner|adunit",
     ),
-    ("caption", r"caption|credit|figure|photo|image|gallery|media|video|slideshow|(?<![a-z])alt(?![a-z])|embed|player"),
-    ("byline", r"byline|author|writer|contributor|reporter|creator|bio(?![a-z])"),
-    ("date", r"(?<![a-z])date|publish|time(?!line)|meta|posted|updated|modified|dateline"),
-    ("headline", r"headline|title|(?<![a-z])hed(?![a-z])|heading"),
-    (
-        "lead",
-        r"lead(?![a-z])|lede|standfirst|intro|summary|dek(?![a-z])|subhead|sub-?title|excerpt|abstract|deck(?![a-z])|strapline",
-    ),
-    (
-        "sidebar",
-        r"sidebar|aside|widget|rail(?![a-z])|side-?col|complementary|secondary|tertiary|column-?right|right-?col",
-    ),
-    (
-        "hidden",
-        r"hidden|modal|popup|pop-?up|overlay|sr-only|screen-?reader|visually|tooltip|toast|dialog|lightbox|offscreen|print",
-    ),
-    ("header", r"(?<![a-z])header|site-?name|logo|brand|banner|top-?bar|search"),
-    ("quote", r"quote|pull-?quote|blockquote|testimonial"),
-    ("faq", r"faq|question|answer|accordion|review|rating|price|product|cart|shop|recipe"),
+    ("caption", r"caption|credit|figure|photo|image|gallery|media|video|slideshow|^alt$|embed|player|^img"),
+    ("byline", r"byline|author|writer|contribut|reporter|creator|^bio$"),
+    ("date", r"^date|publi[sc]|^time(?!line)|^meta|posted|update|modified|timestamp"),
+    ("headline", r"headline|title|^hed$|heading"),
+    ("lead", r"^lead$|lede|standfirst|intro|summary|^de(?:c?k)$|subhe|subtitle|excerpt|abstract|strapline"),
+    ("sidebar", r"sidebar|aside|widget|rail$|^side|complementary|secondary|tertiary|rightcol|leftcol"),
+    ("hidden", r"hidden|modal|popup|overlay|^sr$|^screen|visually|tooltip|toast|dialog|lightbox|offscreen|^print"),
+    ("header", r"^header|sitename|logo|brand|banner|search"),
+    ("quote", r"quote|testimonial"),
+    ("faq", r"^faq|question|answer|accordion|review|rating|price|product|^cart|shop|recipe"),
 )
-"""Groups of words, each one bit; a name is read once from left to right, so that the first group that matches takes the word."""
+"""Groups of words, each one bit, as patterns of a word; a word is read once from left to right, the first pattern that matches
+taking what it matches."""
 
 N_CONTAINERS = len(_CONTAINERS)
 BITS: tuple[str, ...] = (*_CONTAINERS, *(f"word_{name}" for name, _ in _WORDS))
@@ -165,7 +146,8 @@ BITS: tuple[str, ...] = (*_CONTAINERS, *(f"word_{name}" for name, _ in _WORDS))
 
 _BIT = {name: 1 << i for i, name in enumerate(BITS)}
 _WORD_PATTERN = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _WORDS))
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_MIN_WORD_CHARS = 2
 
 TAG_BIT: dict[str, int] = {
     **{name: _BIT[name] for name in _CONTAINERS if name not in ("list", "heading")},
@@ -217,11 +199,20 @@ def attribute_marks(attributes: dict[str, str | None]) -> tuple[int, str]:
     return (bits | _ROLE_BIT.get(role, 0) if role else bits), attributes.get("class") or ""
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=16384)
 def word_marks(names: str) -> int:
-    """The bits of the word groups that occur in `names`."""
+    """The bits of the word groups that occur in `names`, which are words joined by capitals, hyphens or anything else."""
     bits = 0
-    for match in _WORD_PATTERN.finditer(_CAMEL.sub("-", names).lower().replace("_", "-")):
+    for word in _NAME_WORD.findall(names):
+        if len(word) >= _MIN_WORD_CHARS:
+            bits |= _marks_of_word(word.lower())
+    return bits
+
+
+@lru_cache(maxsize=65536)
+def _marks_of_word(word: str) -> int:
+    bits = 0
+    for match in _WORD_PATTERN.finditer(word):
         bits |= _BIT[f"word_{match.lastgroup}"]
     return bits
 
