@@ -23,7 +23,7 @@ from pipeline.document import Example
 from pipeline.errors import ConfigError, DataError
 from pipeline.examples import Source, load_examples
 from pipeline.metrics import standard_slices
-from pipeline.report import comparison_report, comparison_table
+from pipeline.report import comparison_report, comparison_table, verdict_sentence
 from pipeline.rescoring import answer_array, label_names, true_array
 from pipeline.significance import Comparison, compare_many
 from pipeline.task import TaskConfig
@@ -50,10 +50,18 @@ def run(config: Config, name: str, task: TaskConfig, source: Source, wanted: Seq
     with tempfile.TemporaryDirectory() as scratch:
         contenders = [find(one, Path(scratch) / str(i)) for i, one in enumerate(wanted)]
     contenders = distinct(contenders)
-    found = compare(contenders, task, load_examples(task, "test", source).examples, config)
+    examples = load_examples(task, "test", source).examples
+    found = compare(contenders, task, examples, config)
+    changed = {change.index for one in found.values() for change in one.changed}
+    page = comparison_report(
+        contenders[0].name,
+        found,
+        title=f"{name}: {len(contenders)} models on the same {len(examples):,} articles",
+        texts={i: (examples[i].title, examples[i].text) for i in sorted(changed)},
+    )
     write_json({other: one.to_json() for other, one in found.items()}, output / "comparison.json")
-    write_text(comparison_report(contenders[0].name, found), output / "comparison.html")
-    _print(contenders[0].name, found, form)
+    write_text(page, output / "comparison.html")
+    _print(contenders[0].name, found, form, page)
     log_comparison(name, contenders, found, output)
 
 
@@ -135,13 +143,16 @@ def log_comparison(name: str, contenders: Sequence[Contender], found: dict[str, 
             tracking.tag_run(one.run_id, f"compared.{key[:8]}", str(first.verdict))
 
 
-def _print(first: str, found: dict[str, Comparison], form: str) -> None:
+def _print(first: str, found: dict[str, Comparison], form: str, page: str) -> None:
     match form:
         case "json":
             sys.stdout.write(json.dumps({other: one.to_json() for other, one in found.items()}, ensure_ascii=False) + "\n")
         case "html":
-            sys.stdout.write(comparison_report(first, found))
+            sys.stdout.write(page)
         case _:
             from rich.console import Console
 
-            Console(highlight=False, emoji=False).print(comparison_table(first, found))
+            console = Console(highlight=False, emoji=False)
+            for other, one in found.items():
+                console.print(verdict_sentence(first, other, one))
+            console.print(comparison_table(first, found))

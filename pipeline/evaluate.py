@@ -15,15 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipeline.artifacts import read_json, replacing, write_json
+from pipeline.artifacts import read_json, replacing, write_json, write_text
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.config import Config as BaseConfig
 from pipeline.document import Article, Example, LabelPrediction, Summary
 from pipeline.errors import ArtifactError
 from pipeline.examples import Examples, Source, load_examples
 from pipeline.inputs import read_articles
-from pipeline.metrics import Metrics, evaluate_multi, evaluate_single, flat_slices, slice_metrics, standard_slices
+from pipeline.metrics import (
+    Metrics,
+    SliceScore,
+    evaluate_multi,
+    evaluate_single,
+    flat_slices,
+    slice_metrics,
+    standard_slices,
+)
 from pipeline.preparation import Prepared, prepare
+from pipeline.report import Evaluation, ReportRow, evaluation_report
 from pipeline.rescoring import answer_array, label_names, true_array
 from pipeline.separate import Separator
 from pipeline.task import TaskConfig
@@ -55,13 +64,13 @@ class Evaluated:
     answers: list[tuple[LabelPrediction, ...]]
     probabilities: NDArray[np.float64]
     metrics: Metrics
-    slices: dict[str, float]
+    slices: list[SliceScore]
     shortcut: dict[str, float]
     seconds: float
 
     def flat(self) -> dict[str, float]:
         """Everything measured as flat MLflow metrics."""
-        return {**self.metrics.flat(), **self.slices, **{f"shortcut/{k}": v for k, v in self.shortcut.items()}}
+        return {**self.metrics.flat(), **flat_slices(self.slices), **{f"shortcut/{k}": v for k, v in self.shortcut.items()}}
 
 
 def run(config: Config, task: TaskConfig, source: Source, model: Path, output: Path) -> Evaluated:
@@ -69,6 +78,7 @@ def run(config: Config, task: TaskConfig, source: Source, model: Path, output: P
     found = evaluate(config, task, source, TaskModel.load(model))
     write_json(found.metrics.to_json() | {"shortcut": found.shortcut}, output / "metrics.json")
     write_predictions(found, output / "predictions.parquet")
+    write_text(evaluation_report(as_page(found, config)), output / "report.html")
     return found
 
 
@@ -131,18 +141,15 @@ def measure_slices(
     answers: Sequence[tuple[LabelPrediction, ...]],
     task: TaskConfig,
     config: Config,
-) -> dict[str, float]:
-    """Quality by source, period and length, as flat metrics."""
+) -> list[SliceScore]:
+    """Quality by source, period and length."""
     names, multi = label_names([model], examples), model.task_kind == "multi"
     y_true, y_pred = true_array(examples, names, multi=multi), answer_array(answers, names, multi=multi)
     slices = standard_slices(
         sources=[e.source for e in examples], dates=[e.date for e in examples], lengths=[len(e.text) for e in examples]
     )
     wanted = {by: values for by, values in slices.items() if by in task.evaluation.slices}
-    found = slice_metrics(
-        y_true, y_pred, names, wanted, n_draws=config.n_draws, seed=config.seed, min_size=config.min_slice
-    )
-    return flat_slices(found)
+    return slice_metrics(y_true, y_pred, names, wanted, n_draws=config.n_draws, seed=config.seed, min_size=config.min_slice)
 
 
 def measure_shortcut(
@@ -202,6 +209,36 @@ def write_predictions(found: Evaluated, path: Path) -> None:
     ).replace_schema_metadata({"labels": "\x1f".join(found.model.labels), "model": found.model.digest})
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
+
+
+def as_page(found: Evaluated, config: Config) -> Evaluation:
+    """What the report shows of an evaluation."""
+    removed = found.test.boilerplate or ("",) * len(found.test)
+    rows = [
+        ReportRow(
+            id=example.id if example.target is None else f"{example.id} · {example.target}",
+            title=example.title,
+            source=example.source,
+            date=example.date,
+            body=example.text,
+            removed=tuple(aside.split("\n")) if aside else (),
+            true=example.labels,
+            predicted=tuple(entry.label for entry in answer),
+            probability=max((entry.probability for entry in answer), default=0.0),
+        )
+        for example, answer, aside in zip(found.test.examples, found.answers, removed, strict=True)
+    ]
+    return Evaluation(
+        title=f"{found.model.task}: {len(rows):,} test examples",
+        metrics=found.metrics,
+        labels=label_names([found.model], found.test.examples),
+        rows=rows,
+        probabilities=found.probabilities,
+        n_worst=config.n_worst,
+        facts={"model": found.model.digest[:16], "kind": found.model.task_kind, "test data": Path(found.test.origin).name},
+        slices=found.slices,
+        shortcut=found.shortcut,
+    )
 
 
 def promised(task: TaskConfig, output: Path) -> float:

@@ -156,6 +156,7 @@ class TaskModel:
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             _write(self, building)
+            building.chmod(0o755)
             if folder.exists():
                 shutil.rmtree(folder)
             os.replace(building, folder)
