@@ -17,6 +17,7 @@ from selectolax.lexbor import LexborHTMLParser
 from pipeline.errors import DataError
 from pipeline.separate.html_cues import CUES, cue_matrix
 from pipeline.separate.html_fields import page_fields
+from pipeline.separate.html_marks import BLOCKS, CELLS, SKIPPED
 from pipeline.separate.html_walk import TooDeep, walk
 
 __all__ = ["CUES", "HtmlLimits", "HtmlLines", "HtmlRejected", "parse_html"]
@@ -55,10 +56,12 @@ class HtmlRejected(DataError):
 
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_INLINE = frozenset(
+    ("a", "b", "br", "em", "font", "frame", "i", "img", "link", "meta", "span", "strong", "time", "title", "u")
+)
 _KNOWN_TAG = re.compile(
-    r"<!doctype html|<(?:html|head|body|p|div|span|br|a|h[1-6]|ul|ol|li|table|article|section|main|meta|script|b|i|em|strong|img)"
-    r"[\s/>]",
-    re.IGNORECASE,
+    rf"<(?:!--|!doctype|/?(?:{'|'.join(sorted(n for n in BLOCKS | CELLS | SKIPPED | _INLINE if n.isalnum()))})[\s/>])",
+    re.I,
 )
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -93,6 +96,10 @@ _MANY_ATTRIBUTES = re.compile(
     r"<[a-zA-Z][^\s/>]*+(?>[\s/]*+=?[^\s/>=]++(?>\s*+=\s*+(?>\"[^\"]*+\"|'[^']*+'|[^\s>\"'][^\s>]*+)?)?){10000,}+"
 )
 """A tag of ten thousand attributes, read as HTML5 does: a parser compares each of them with all before it."""
+_CLOSED_BY_NEXT = frozenset(
+    ("colgroup", "dd", "dt", "li", "optgroup", "option", "p", "rp", "rt", "tbody", "td", "tfoot", "th", "thead", "tr")
+)
+"""Elements that the next of their sort closes, so that they nest only inside others."""
 _REPEATS_PER_NODE = 20
 """Formatting elements that a parser repeats cost a twentieth of a node's allowance: they hold no text and are soon passed."""
 _N_TAGS_SEEN_WHOLE = 10_000
@@ -216,6 +223,9 @@ def _nesting(source: str) -> tuple[int, int]:
             n_formatting -= sum(levels.pop()[1].values())
         if not slash:
             n_repeated += n_formatting
+        if name in _CLOSED_BY_NEXT:
+            continue
+        if not slash:
             open_[name] = open_.get(name, 0) + 1
             depth += 1
             deepest = max(deepest, depth)

@@ -31,7 +31,7 @@ _LINE = (
 _SCOPES = ("block", "parent", "grandparent", "list", "section")
 _SCOPE = ("n_lines", "chars", "link_density", "mean_chars", "n_paragraphs")
 _PAGE = (
-    *("in_list", "in_section", "position", "char_position", "from_start", "to_end", "has_h1", "from_h1", "after_h1"),
+    *("has_list", "has_section", "position", "char_position", "from_start", "to_end", "has_h1", "from_h1", "after_h1"),
     *("in_top", "around_top", "into_top", "before_top", "after_top", "parent_score", "grandparent_score"),
     *("shape_count", "shape_chars", "shape_link_density", "shape_in_top", "shape_spread"),
 )
