@@ -54,6 +54,11 @@ _PART = 1 / 3
 _Array = np.ndarray
 
 
+def scaled_log(counts: _Array | float) -> _Array:
+    """ln(1 + count) / 4, so that counts of all sizes stand beside shares: a hundred is 1.15, a million 3.45."""
+    return np.log1p(counts) / 4
+
+
 def cue_matrix(lines: list[WalkedLine], blocks: Blocks, title: str | None) -> _Array:
     """Float32 (n_lines, len(CUES)), a row for each line in order."""
     if not lines:
@@ -76,15 +81,15 @@ def cue_matrix(lines: list[WalkedLine], blocks: Blocks, title: str | None) -> _A
     title_cues = _title_cues(text, title)
     line_cues = np.stack(
         [
-            np.log1p(n_chars),
-            np.log1p([line.count(" ") for line in text]),
+            scaled_log(n_chars),
+            scaled_log([line.count(" ") for line in text]),
             n_link / n_chars,
-            np.log1p(n_links),
+            scaled_log(n_links),
             n_link == n_chars,
             starts,
             ends,
             hidden,
-            np.log1p(depth),
+            scaled_log(depth),
             np.array(n_strong) / n_chars,
             *title_cues,
             end[block] - first[block] > 1,
@@ -119,11 +124,11 @@ class _Sums:
         some = np.maximum(chars, 1)
         self._by_block = np.stack(
             [
-                np.log1p(n_lines),
-                np.log1p(chars),
+                scaled_log(n_lines),
+                scaled_log(chars),
                 links / some,
-                np.log1p(chars / np.maximum(n_lines, 1)),
-                np.log1p(prose),
+                scaled_log(chars / np.maximum(n_lines, 1)),
+                scaled_log(prose),
             ],
             axis=1,
         )
@@ -172,16 +177,16 @@ def _page_cues(
             scopes[4] >= 0,
             index / n_lines,
             before / n_chars.sum(),
-            np.log1p(index),
-            np.log1p(n_lines - index),
+            scaled_log(index),
+            scaled_log(n_lines - index),
             np.full(n_lines, len(h1) > 0),
-            np.sign(from_h1) * np.log1p(np.abs(from_h1)),
+            np.sign(from_h1) * scaled_log(np.abs(from_h1)),
             from_h1 > 0,
             (index >= first) & (index < end),
             (index >= first - around) & (index < end + around),
             np.clip((index - first) / max(1, end - first), -1, 2),
-            np.log1p(np.maximum(first - index, 0)),
-            np.log1p(np.maximum(index - end + 1, 0)),
+            scaled_log(np.maximum(first - index, 0)),
+            scaled_log(np.maximum(index - end + 1, 0)),
             scores[parent[block]],
             scores[parent[parent[block]]],
         ],
@@ -206,8 +211,8 @@ def _shape_cues(
     np.minimum.at(earliest, shape, index)
     in_top = np.bincount(shape, (index >= first) & (index < end))
     columns = (
-        np.log1p(count),
-        np.log1p(chars / count),
+        scaled_log(count),
+        scaled_log(chars / count),
         np.bincount(shape, n_link) / chars,
         in_top / count,
         (last - earliest) / len(block),

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.document import Kind
 from pipeline.separate.html import CUES, HtmlLines
+from pipeline.separate.html_cues import scaled_log
 
 _COLUMN = {name: i for i, name in enumerate(CUES)}
 
@@ -117,11 +118,11 @@ def _places(marks: _Marks) -> dict[str, np.ndarray]:
         "byline": marks.any("near_word_byline"),
         "date": marks.any("near_word_date", "inline_time"),
         "link": marks["link_density"] > 0.8,
-        "short": marks["chars"] < np.log1p(25),
-        "long": marks["chars"] > np.log1p(80),
+        "short": marks["chars"] < scaled_log(25),
+        "long": marks["chars"] > scaled_log(80),
         "list": marks.any("in_list"),
-        "links": (marks["list_link_density"] > 0.7) & (marks["list_n_lines"] > np.log1p(2)) & marks.any("in_list"),
-        "shape": marks["shape_count"] > np.log1p(3),
+        "links": (marks["list_link_density"] > 0.7) & (marks["list_n_lines"] > scaled_log(2)) & marks.any("in_list"),
+        "shape": marks["shape_count"] > scaled_log(3),
     }
 
 
