@@ -83,7 +83,7 @@ class Scorer:
         if model.task_kind == "target":
             from pipeline.targets import score_targets
 
-            return [score_targets(model, one, self.targets) for one in prepared]
+            return score_targets(model, prepared, self.targets, self.n_evidence)
         examples = [as_example(one) for one in prepared]
         answers = model.predict(examples)
         if not self.n_evidence:
