@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.report.figures import interval_bar
@@ -17,38 +16,29 @@ _MOST_CHANGES = 200
 _MOST_CHARACTERS = 1_500
 
 
-@dataclass(frozen=True, slots=True)
-class ComparisonPage:
-    """What the page shows: `first` is model A; `others` is each model B by name, as `compare_many` gives them.
+def comparison_report(
+    first: str,
+    others: Mapping[str, Comparison],
+    *,
+    title: str | None = None,
+    facts: Mapping[str, str] | None = None,
+    texts: Mapping[int, tuple[str, str]] | None = None,
+) -> str:
+    """A self-contained HTML page on model A, `first`, against each model B by name, as `compare_many` gives them.
 
-    `texts` are titles and bodies by row index, for the articles that changed; rows that it lacks are named by id.
+    `facts` are shown under the title. `texts` are titles and bodies by row, for the articles answered differently; those
+    that it lacks are named by id.
     """
-
-    title: str
-    first: str
-    others: Mapping[str, Comparison]
-    facts: Mapping[str, str] = field(default_factory=dict)
-    texts: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-
-
-def comparison_report(comparison: ComparisonPage) -> str:
-    """A self-contained HTML page."""
-    pairs = list(comparison.others.items())
-    facts = tag(
-        "p", [tag("span", f"{name} ", tag("b", value)) for name, value in comparison.facts.items()], class_="facts"
+    title = title or f"{first} against {', '.join(others)}"
+    leads = [tag("p", verdict_sentence(first, name, found), class_="lead") for name, found in others.items()]
+    shown = tag(
+        "p", [tag("span", f"{name} ", tag("b", value)) for name, value in (facts or {}).items()], class_="facts"
     )
-    leads = [tag("p", verdict_sentence(comparison.first, name, found), class_="lead") for name, found in pairs]
-    names = {name: f"model-{i}" for i, (name, _) in enumerate(pairs)}
-    index = (
-        tag("nav", [link(f"{comparison.first} and {name}", names[name]) for name, _ in pairs]) if len(pairs) > 1 else ""
-    )
-    sections = [_pair(comparison, name, found, names[name]) for name, found in pairs]
-    return page(
-        comparison.title,
-        tag("header", tag("h1", comparison.title), leads, facts, index),
-        _overview(comparison),
-        *sections,
-    )
+    keys = {name: f"model-{i}" for i, name in enumerate(others)}
+    index = tag("nav", [link(f"{first} and {name}", key) for name, key in keys.items()]) if len(keys) > 1 else ""
+    head = tag("header", tag("h1", title), leads, shown, index)
+    sections = [_pair(first, name, found, keys[name], texts or {}) for name, found in others.items()]
+    return page(title, head, _overview(first, others), *sections)
 
 
 def verdict_sentence(first: str, other: str, found: Comparison) -> str:
@@ -101,20 +91,20 @@ def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p_value(p)}"
 
 
-def _overview(comparison: ComparisonPage) -> Safe:
+def _overview(first: str, others: Mapping[str, Comparison]) -> Safe:
     rows = []
-    for name, found in comparison.others.items():
+    for name, found in others.items():
         for what, one in (("accuracy", found.accuracy), ("macro-F1", found.macro_f1)):
             p = p_value(found.p_adjusted) if what == "accuracy" else ""
             rows.append([f"{name}, {what}", *_cells(one, _span([found.accuracy, found.macro_f1])), p])
     head = ["Against", "A", "B", "A − B", "", "95 % interval", "p"]
-    found = next(iter(comparison.others.values()), None)
-    note = f"A is {comparison.first}. Points of a hundred; intervals by paired bootstrap; "
-    note += f"test: {found.test}" + (", corrected by Holm." if len(comparison.others) > 1 else ".") if found else ""
+    found = next(iter(others.values()), None)
+    note = f"A is {first}. Points of a hundred; intervals by paired bootstrap; "
+    note += f"test: {found.test}" + (", corrected by Holm." if len(others) > 1 else ".") if found else ""
     return section("overview", "Overall", table(head, rows), note=note)
 
 
-def _pair(comparison: ComparisonPage, name: str, found: Comparison, key: str) -> Safe:
+def _pair(first: str, name: str, found: Comparison, key: str, texts: Mapping[int, tuple[str, str]]) -> Safe:
     per_label = list(found.per_label.items())
     head = ["Label", "F1 A", "F1 B", "A − B", "", "95 % interval", "Articles"]
     parts = [tag("h3", "Label by label"), _differences(head, per_label)]
@@ -122,12 +112,12 @@ def _pair(comparison: ComparisonPage, name: str, found: Comparison, key: str) ->
         inside = [(one.value, one.accuracy) for one in found.per_slice if one.by == by]
         head = [by.capitalize(), "Accuracy A", "B", "A − B", "", "95 % interval", "Articles"]
         parts += [tag("h3", f"By {by}"), _differences(head, inside)]
-    parts += [tag("h3", f"{len(found.changed):,} articles answered differently"), *_changes(comparison, found)]
+    parts += [tag("h3", f"{len(found.changed):,} articles answered differently"), *_changes(found, texts)]
     note = (
         f"Only A is right on {found.n_only_a_right:,}, only B on {found.n_only_b_right:,}. With many labels and slices "
         "one in twenty intervals leaves out zero by chance."
     )
-    return section(key, f"{comparison.first} (A) and {name} (B)", *parts, note=note)
+    return section(key, f"{first} (A) and {name} (B)", *parts, note=note)
 
 
 def _differences(head: Sequence[str], found: Sequence[tuple[str, Difference]]) -> Safe:
@@ -146,7 +136,7 @@ def _span(found: Sequence[Difference]) -> tuple[float, float]:
     return -max(0.01, min(1.0, most)), max(0.01, min(1.0, most))
 
 
-def _changes(comparison: ComparisonPage, found: Comparison) -> list[Safe]:
+def _changes(found: Comparison, texts: Mapping[int, tuple[str, str]]) -> list[Safe]:
     sorts = (
         ("Only A is right", [c for c in found.changed if c.a_right and not c.b_right]),
         ("Only B is right", [c for c in found.changed if c.b_right and not c.a_right]),
@@ -155,15 +145,15 @@ def _changes(comparison: ComparisonPage, found: Comparison) -> list[Safe]:
     return [
         fold(
             tag("span", tag("b", name), tag("span", f" {len(changes):,}" + (f", {_MOST_CHANGES} shown" if len(changes) > _MOST_CHANGES else ""), class_="muted")),
-            *[_change(comparison, change) for change in changes[:_MOST_CHANGES]],
+            *[_change(change, texts) for change in changes[:_MOST_CHANGES]],
         )
         for name, changes in sorts
         if changes
     ]  # fmt: skip
 
 
-def _change(comparison: ComparisonPage, change: Change) -> Safe:
-    title, body = comparison.texts.get(change.index, ("", ""))
+def _change(change: Change, texts: Mapping[int, tuple[str, str]]) -> Safe:
+    title, body = texts.get(change.index, ("", ""))
     said = tag(
         "span",
         f"is {change.true or 'no label'}; A says {change.a or 'no label'}, B {change.b or 'no label'} · {change.id}",

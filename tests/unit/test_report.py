@@ -13,7 +13,6 @@ from rich.console import Console
 
 from pipeline.metrics import evaluate_multi, evaluate_single, slice_metrics
 from pipeline.report import (
-    ComparisonPage,
     Drift,
     Evaluation,
     ReportRow,
@@ -23,7 +22,7 @@ from pipeline.report import (
     verdict_sentence,
 )
 from pipeline.report.doubts import doubted_labels
-from pipeline.significance import compare_many
+from pipeline.significance import Comparison, compare_many
 
 LABELS = ["business", "sport", "tech"]
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -234,30 +233,31 @@ def test_the_same_evaluation_gives_the_same_bytes() -> None:
 
 
 @pytest.fixture(scope="module")
-def compared() -> ComparisonPage:
+def compared() -> dict[str, Comparison]:
     rng = np.random.default_rng(3)
     y = rng.integers(0, 3, 400)
     models = {name: np.where(rng.random(400) < right, y, (y + 1) % 3) for name, right in
               (("linear", 0.95), ("small <b>", 0.75), ("twin", 0.945))}  # fmt: skip
-    found = compare_many(y, models, n_draws=100, seed=0, labels=LABELS, slices={"source": ["bbc", "afp"] * 200})
-    return ComparisonPage(
-        "linear and others", "linear", found, {"rows": "400"}, {i: (f"Title {i}", "Body") for i in range(100)}
+    return compare_many(y, models, n_draws=100, seed=0, labels=LABELS, slices={"source": ["bbc", "afp"] * 200})
+
+
+def test_the_comparison_says_who_is_better_and_what_could_have_been_seen(compared: dict[str, Comparison]) -> None:
+    reader = Reader.read(
+        comparison_report(
+            "linear", compared, facts={"rows": "400"}, texts={i: (f"Title {i}", "Body") for i in range(100)}
+        )
     )
-
-
-def test_the_comparison_says_who_is_better_and_what_could_have_been_seen(compared: ComparisonPage) -> None:
-    reader = Reader.read(comparison_report(compared))
     assert "linear is better: linear minus small <b> is +" in reader.said and "p < 0.001" in reader.said
     assert "linear and twin are not distinguishable on these 400 articles" in reader.said
     assert "would show in 80 of 100 such comparisons" in reader.said
     assert reader.addresses == [] and {target[1:] for target in reader.targets} <= set(reader.ids)
-    changed = compared.others["twin"].changed
+    changed = compared["twin"].changed
     assert f"{len(changed)} articles answered differently" in reader.said
 
 
-def test_the_terminal_table_has_a_line_a_model(compared: ComparisonPage) -> None:
+def test_the_terminal_table_has_a_line_a_model(compared: dict[str, Comparison]) -> None:
     out = io.StringIO()
-    Console(file=out, width=160).print(comparison_table("linear", compared.others))
+    Console(file=out, width=160).print(comparison_table("linear", compared))
     lines = out.getvalue().splitlines()
     assert any("small <b>" in line and "A better" in line and "< 0.001" in line for line in lines)
     assert any("twin" in line and "not distinguishable" in line for line in lines)

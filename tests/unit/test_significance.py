@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from pipeline.significance import (
     mcnemar_exact,
     mcnemar_mid_p,
     power,
-    sign_flip,
+    sign_flip_mid_p,
 )
 
 N_LABELS = 5
@@ -154,8 +155,18 @@ def test_grouped_rows_widen_the_interval_and_the_detectable_difference() -> None
 
 
 def test_sign_flips_of_single_rows_agree_with_mcnemar() -> None:
-    gains = np.array([1] * 30 + [-1] * 14)
-    assert sign_flip(gains, n_draws=20_000, seed=0) == pytest.approx(mcnemar_mid_p(30, 14), abs=0.004)
+    gains = np.array([1] * 30 + [0] * 7 + [-1] * 14)
+    assert sign_flip_mid_p(gains) == pytest.approx(mcnemar_mid_p(30, 14))
+    assert sign_flip_mid_p(np.zeros(5, dtype=int)) == 1
+
+
+def test_sign_flips_of_groups_are_what_trying_all_of_them_gives() -> None:
+    gains = np.array([3, -1, 2, 2, 1, -4, 5])
+    sums = [abs(gains @ signs) for signs in product((-1, 1), repeat=len(gains))]
+    observed = abs(gains.sum())
+    assert sign_flip_mid_p(gains) == pytest.approx(
+        np.mean([1.0 if s > observed else 0.5 * (s == observed) for s in sums])
+    )
 
 
 def test_power_is_what_a_simulation_finds() -> None:
