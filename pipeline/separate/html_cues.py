@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pipeline.separate.html_marks import BITS, N_CONTAINERS, TAG_CLASS
 from pipeline.separate.html_walk import Blocks, WalkedLine
@@ -54,7 +55,7 @@ _PART = 1 / 3
 _Array = np.ndarray
 
 
-def scaled_log(counts: _Array | float) -> _Array:
+def scaled_log(counts: ArrayLike) -> _Array:
     """ln(1 + count) / 4, so that counts of all sizes stand beside shares: a hundred is 1.15, a million 3.45."""
     return np.log1p(counts) / 4
 
