@@ -92,35 +92,35 @@ class Forms:
 
 
 def forms_of(target: str, text: str, aliases: Sequence[Alias], generic: Collection[str]) -> Forms:
-    """The forms of a target in one article: itself, its aliases, and what the article introduces in its place."""
-    known = next((one for one in aliases if target.casefold() in {name.casefold() for name in one.names}), None)
+    """The forms by which an article names a target: itself, its aliases, and what the article introduces in its place."""
+    folded = text.casefold()
+    known = next((one for one in aliases if target.casefold() in _folded(one.names)), None)
     names = tuple(dict.fromkeys((target, *(known.names if known else ()))))
-    introduced = tuple(_introduced(target, text))
-    short = tuple(_short_forms(target, generic)) if introduced or _pattern(target).search(text) else ()
-    return Forms((*names, *introduced), known.people if known else (), known.seats if known else (), short)
+    is_there = target.split()[-1].casefold() in folded
+    introduced = tuple(_introduced(target, text)) if is_there or " " in target else ()
+    short = tuple(_short_forms(target, generic)) if is_there and (introduced or _pattern(target).search(text)) else ()
+    forms = ((*names, *introduced), known.people if known else (), known.seats if known else (), short)
+    return Forms(*(tuple(one for one in group if one.split()[0].casefold() in folded) for group in forms))
 
 
 def mentions(text: str, forms: Forms) -> list[Mention]:
     """The mentions in order, the longest where several overlap."""
     found = [Mention(*at.span()) for name in forms.names for at in _pattern(name).finditer(text)]
-    found += [Mention(*at.span(), is_name=False) for name in forms.people for at in _pattern(name).finditer(text)]
-    found += [
-        Mention(*at.span(), is_name=False)
-        for name in forms.seats
-        for at in _pattern(name).finditer(text)
-        if not _is_place(text, *at.span())
-    ]
-    found += [
-        Mention(*at.span(), is_name=False)
-        for name in forms.short
-        for at in _pattern(name).finditer(text)
-        if not _is_other(text, at.start(), name)
-    ]
+    for name in (*forms.people, *forms.seats, *forms.short):
+        for at in _pattern(name).finditer(text):
+            is_place = name in forms.seats and _is_place(text, *at.span())
+            if not is_place and not (name in forms.short and _is_other(text, at.start(), name)):
+                found.append(Mention(*at.span(), is_name=False))
     kept: list[Mention] = []
     for one in sorted(found, key=lambda one: (one.start, -one.end, not one.is_name)):
         if not kept or one.start >= kept[-1].end:
             kept.append(one)
     return kept
+
+
+@lru_cache(maxsize=4096)
+def _folded(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.casefold() for name in names)
 
 
 @lru_cache(maxsize=4096)
@@ -137,11 +137,7 @@ def _pattern(name: str) -> re.Pattern[str]:
 
 def _introduced(target: str, text: str) -> Iterator[str]:
     """'Federal Security Service (FSB)' gives FSB for the name, and the name for FSB; initials need no introduction."""
-    yield from {
-        at[1]
-        for at in re.finditer(re.escape(target) + r"(?:['’]s)?\s*[(\[]([A-Z][\w.&-]{1,9})[)\],;]", text, re.IGNORECASE)
-        if _is_abbreviation(at[1])
-    }
+    yield from _bracketed(target, text)
     words = target.split()
     capitals = [word for word in words if word.casefold() not in _SMALL]
     if len(capitals) >= 3 and all(word[0].isupper() for word in capitals):
@@ -150,6 +146,12 @@ def _introduced(target: str, text: str) -> Iterator[str]:
         for at in re.finditer(r"\s*\(" + re.escape(target) + r"\)", text):
             if full := _spelt_out(text[: at.start()], target):
                 yield full
+
+
+def _bracketed(target: str, text: str) -> list[str]:
+    pattern = re.compile(r"(?:['’]s)?\s*[(\[]([A-Z][\w.&-]{1,9})[)\],;]")
+    found = [pattern.match(text, at.end()) for at in _pattern(target).finditer(text)]
+    return list(dict.fromkeys(one[1] for one in found if one and _is_abbreviation(one[1])))
 
 
 def _is_abbreviation(word: str) -> bool:
