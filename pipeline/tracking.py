@@ -356,6 +356,8 @@ def _log_datasets(client: MlflowClient, run_id: str, datasets: list[dict[str, An
 
 def _log_model(run_id: str, folder: Path) -> None:
     """Log the model's own files with a small loader beside them: code and plain arrays, no pickle."""
+    import warnings
+
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, Schema
@@ -364,7 +366,8 @@ def _log_model(run_id: str, folder: Path) -> None:
         Schema([ColSpec("string", "text")]),
         Schema([ColSpec("string", "id"), ColSpec("string", "label"), ColSpec("double", "probability")]),
     )
-    with mlflow.start_run(run_id=run_id):
+    with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # advice on type hints, which would become a second schema
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).parent / "pyfunc_model.py"),
