@@ -86,7 +86,7 @@ def evaluation_report(evaluation: Evaluation) -> str:
     plan = _plan(evaluation)
     parts = [
         _confusion(evaluation, plan),
-        _certainty(evaluation),
+        _certainty(evaluation, plan),
         _labels(evaluation),
         _slices(evaluation),
         _shortcut(evaluation),
@@ -98,7 +98,7 @@ def evaluation_report(evaluation: Evaluation) -> str:
     ]
     present = [(key, name, part) for (key, name), part in zip(_SECTIONS, parts, strict=True) if part]
     index = tag("nav", [link(name, key) for key, name, _ in present])
-    return page(evaluation.title, _head(evaluation, index), *(part for _, _, part in present))
+    return page(evaluation.title, _head(evaluation, plan, index), *(part for _, _, part in present))
 
 
 _SECTIONS = (
@@ -115,11 +115,11 @@ _SECTIONS = (
 )
 
 
-def _head(evaluation: Evaluation, index: Safe) -> Safe:
+def _head(evaluation: Evaluation, plan: _Plan, index: Safe) -> Safe:
     metrics = evaluation.metrics
     n_right = round(metrics.accuracy * metrics.n)
     lead = (
-        f"Right on {n_right:,} of {metrics.n:,} articles: {percent(metrics.accuracy)} "
+        f"{'Right' if plan.is_single else 'Exactly the right labels'} on {n_right:,} of {metrics.n:,} articles: {percent(metrics.accuracy)} "
         f"(95 % interval {points(metrics.intervals['accuracy'])})."
     )
     tiles = [
@@ -144,6 +144,7 @@ def _tile(name: str, value: str, below: str) -> Safe:
 class _Plan:
     """What is shown where: rows by index; `home` is the section that shows a row in full, for the rows shown at all."""
 
+    is_single: bool
     worst: list[int]
     doubts: list[Doubt]
     cells: dict[tuple[str, str], list[int]]
@@ -167,7 +168,7 @@ def _plan(evaluation: Evaluation) -> _Plan:
     for i, where in wanted:
         if len(home) < _MOST_ARTICLES or where != "cells":
             home.setdefault(i, where)
-    return _Plan(worst, doubts, cells, labels, home)
+    return _Plan(is_single, worst, doubts, cells, labels, home)
 
 
 def _doubted(evaluation: Evaluation) -> list[Doubt]:
@@ -204,11 +205,8 @@ def _matrix_labels(evaluation: Evaluation, cells: dict[tuple[str, str], list[int
     return [label for label in known if label in wrong]
 
 
-def _cell_key(evaluation: Evaluation, true: str, predicted: str) -> str:
-    names = list(evaluation.labels) + sorted(
-        {label for row in evaluation.rows for label in row.true} - set(evaluation.labels)
-    )
-    return f"cell-{names.index(true)}-{names.index(predicted)}"
+def _cell_key(plan: _Plan, true: str, predicted: str) -> str:
+    return f"cell-{plan.labels.index(true)}-{plan.labels.index(predicted)}"
 
 
 def _confusion(evaluation: Evaluation, plan: _Plan) -> Safe:
@@ -223,7 +221,7 @@ def _confusion(evaluation: Evaluation, plan: _Plan) -> Safe:
             n = len(cells.get((true, predicted), ()))
             row.append(
                 _matrix_cell(
-                    n, n_true, true == predicted, _cell_key(evaluation, true, predicted), f"{true} called {predicted}"
+                    n, n_true, true == predicted, _cell_key(plan, true, predicted), f"{true} called {predicted}"
                 )
             )
         body.append([*row, str(n_true)])
@@ -244,7 +242,7 @@ def _matrix_cell(n: int, n_true: int, is_right: bool, key: str, told: str) -> Sa
     return tag("td", link(str(n), key), style=f"background: {colour}", title=f"{told}: {n} of {n_true}")
 
 
-def _certainty(evaluation: Evaluation) -> Safe:
+def _certainty(evaluation: Evaluation, plan: _Plan) -> Safe:
     confidence = np.array([row.probability for row in evaluation.rows])
     correct = np.array([row.is_right for row in evaluation.rows])
     answered = coverage_curve(confidence, correct)
@@ -253,7 +251,7 @@ def _certainty(evaluation: Evaluation) -> Safe:
     costs = cost_curve(confidence, correct)
     highest = max(0.02, np.ceil(max(point.y for point in costs) * 50 + 0.1) / 50)
     figures = [
-        curve(calibration_curve(confidence, correct), title="Does it know how sure it is?", diagonal=True, weighted=True,
+        curve(calibration_curve(*_answers(evaluation, plan)), title="Does it know how sure it is?", diagonal=True, weighted=True,
               caption="On the dashed line, 80 % sure means right 80 times in 100. Below it the model boasts. Dot size: articles.",
               x_name="probability stated", y_name="right"),
         curve(answered, title="What if it may stay silent?", y_range=(float(floor), 1.0),
@@ -264,6 +262,17 @@ def _certainty(evaluation: Evaluation) -> Safe:
               x_name="cost of a look", y_name="cost an article"),
     ]  # fmt: skip
     return section("certainty", "How far its probabilities can be trusted", tag("div", figures, class_="figures"))
+
+
+def _answers(evaluation: Evaluation, plan: _Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Every probability stated and whether it was right: one an article, or for several labels one an article and label."""
+    if plan.is_single:
+        return np.array([row.probability for row in evaluation.rows]), np.array(
+            [row.is_right for row in evaluation.rows]
+        )
+    k = evaluation.probabilities.shape[1]
+    truth = np.array([[label in row.true for label in evaluation.labels[:k]] for row in evaluation.rows])
+    return evaluation.probabilities, truth
 
 
 def _labels(evaluation: Evaluation) -> Safe:
@@ -326,8 +335,10 @@ def _worst(evaluation: Evaluation, plan: _Plan) -> Safe:
 def _article(evaluation: Evaluation, i: int, *, is_open: bool = False) -> Safe:
     row = evaluation.rows[i]
     meta = " · ".join(part for part in (row.source or "", row.date or "", row.id) if part)
-    verdict = tag("span", "is ", tag("span", ", ".join(row.true) or "no label", class_="tag"), " called ",
-                  tag("span", ", ".join(row.predicted) or "no label", class_="tag"), f" at {percent(row.probability)}")  # fmt: skip
+    true, said = (tag("span", ", ".join(labels) or "no label", class_="tag") for labels in (row.true, row.predicted))
+    verdict = tag(
+        "span", "is ", true, *([", found,"] if row.is_right else [" called ", said]), f" at {percent(row.probability)}"
+    )
     summary = tag(
         "span", tag("b", row.title or row.body[:80] or row.id), " ", verdict, tag("span", meta, class_="meta")
     )
@@ -404,7 +415,7 @@ def _cells(evaluation: Evaluation, plan: _Plan) -> Safe:
             said = f"{true}, found" if true == predicted else f"{true} called {predicted}"
             summary = tag("span", tag("b", said), tag("span", f" {len(index)}{more}", class_="muted"))
             inside = tag("div", entries, class_="inside")
-            folds.append(fold(summary, inside, key=_cell_key(evaluation, true, predicted)))
+            folds.append(fold(summary, inside, key=_cell_key(plan, true, predicted)))
     if not folds:
         return Safe()
     note = "Errors most confident first, right answers least confident first."

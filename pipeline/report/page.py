@@ -117,9 +117,8 @@ a { color: var(--accent); text-decoration-thickness: 1px; text-underline-offset:
 .facts { display: flex; flex-wrap: wrap; gap: .1rem 1.4rem; font-size: .87rem; max-width: none; margin: 0; }
 .facts b { font-weight: 600; color: var(--ink); overflow-wrap: anywhere; }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; margin-top: 1.2rem; font-size: .9rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1px; background: var(--line);
-  border: 1px solid var(--line); margin: 1.4rem 0 0; }
-.tiles div { background: var(--paper); padding: .75rem .9rem; }
+.tiles { display: flex; flex-wrap: wrap; border: solid var(--line); border-width: 1px 0 0 1px; margin: 1.4rem 0 0; }
+.tiles div { flex: 1 1 9.5rem; padding: .75rem .9rem; border: solid var(--line); border-width: 0 1px 1px 0; }
 .tiles span { display: block; color: var(--soft); font-size: .82rem; }
 .tiles strong { display: block; font-size: 1.45rem; font-weight: 600; line-height: 1.25; }
 .scroll { overflow-x: auto; }
