@@ -15,10 +15,11 @@ from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
 from pipeline.classifiers.ensemble import EnsembleClassifier, EnsembleConfig
 from pipeline.classifiers.labels import Labels
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
+from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
 from pipeline.document import Example
 from pipeline.errors import ArtifactError
 
-ClassifierConfig: TypeAlias = Annotated[LinearConfig | EmbeddingConfig | EnsembleConfig, Field(discriminator="kind")]
+ClassifierConfig: TypeAlias = Annotated[LinearConfig | EmbeddingConfig | MarkedConfig | EnsembleConfig, Field(discriminator="kind")]
 
 
 class Classifier(Protocol):
@@ -51,6 +52,8 @@ def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifi
             return LinearClassifier(config, multi_label, seed)
         case EmbeddingConfig():
             return EmbeddingClassifier(config, multi_label, seed)
+        case MarkedConfig():
+            return MarkedClassifier(config, multi_label, seed)
         case EnsembleConfig():
             return EnsembleClassifier(config, multi_label, seed)
 
@@ -70,6 +73,8 @@ def load(folder: Path) -> Classifier:
             return LinearClassifier.load(folder)
         case "embedding":
             return EmbeddingClassifier.load(folder)
+        case "marked":
+            return MarkedClassifier.load(folder)
         case "ensemble":
             return EnsembleClassifier.load(folder)
         case _:

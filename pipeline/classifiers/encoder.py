@@ -47,7 +47,7 @@ class Encoder:
         """Unit vectors, float32 (n, n_dimensions), in the order of the texts."""
         keys = [hashlib.sha256(f"{self.digest}\n{text}".encode("utf-8", "replace")).digest() for text in texts]
         place = {key: i for i, key in enumerate(keys)}
-        with _Cache(self.cache) as cache:
+        with VectorCache(self.cache) as cache:
             known = cache.read(list(place))
             missing = [key for key in place if key not in known]
             for start in range(0, len(missing), 64 * self.batch_size):
@@ -56,6 +56,31 @@ class Encoder:
                 cache.write(fresh)
                 known |= fresh
         return np.stack([known[key] for key in keys]).astype(np.float32)
+
+    def hidden_states(self, texts: Sequence[str]) -> list[tuple[list[NDArray[np.float32]], list[tuple[int, int]]]]:
+        """For each text the hidden states of every layer, each (n_tokens, n_dimensions), and where each token stands in it.
+
+        One batch; a longer text is cut off after `max_tokens`. The first and last tokens are the encoder's own, of width 0.
+        """
+        import torch
+
+        tokenizer, model = self._load()
+        found = [tokenizer.encode(text[: 12 * self.max_tokens]) for text in texts]
+        last = tokenizer.token_to_id("[SEP]")
+        spelt = [one.ids if len(one.ids) <= self.max_tokens else [*one.ids[: self.max_tokens - 1], last] for one in found]
+        longest = max(map(len, spelt))
+        ids, mask = np.zeros((len(spelt), longest), np.int64), np.zeros((len(spelt), longest), np.int64)
+        for row, tokens in enumerate(spelt):
+            ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
+        with torch.inference_mode():
+            answer = model(
+                input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask), output_hidden_states=True
+            ).hidden_states
+        layers = [layer.numpy() for layer in answer]
+        return [
+            ([layer[row, : len(tokens)] for layer in layers], [*one.offsets[: len(tokens) - 1], (0, 0)])
+            for row, (tokens, one) in enumerate(zip(spelt, found, strict=True))
+        ]
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.float16]]:
         tokenizer, model = self._load()
@@ -135,14 +160,14 @@ def _weights_digest(folder: Path) -> str:
         raise ArtifactError(f"{folder}: no readable model.safetensors ({error})") from None
 
 
-class _Cache:
+class VectorCache:
     """Vectors by key in one SQLite file; without a path it holds nothing."""
 
     def __init__(self, path: str | None):
         self._path = path
         self._connection: sqlite3.Connection | None = None
 
-    def __enter__(self) -> _Cache:
+    def __enter__(self) -> VectorCache:
         if self._path is not None:
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self._path, timeout=60)
