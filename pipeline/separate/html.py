@@ -16,7 +16,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from pipeline.errors import DataError
 from pipeline.separate.html_cues import CUES, cue_matrix
-from pipeline.separate.html_fields import page_fields
+from pipeline.separate.html_fields import page_fields, with_shown
 from pipeline.separate.html_marks import BLOCKS, CELLS, SKIPPED
 from pipeline.separate.html_walk import TooDeep, walk
 
@@ -124,10 +124,11 @@ def parse_html(html: str | bytes, limits: HtmlLimits) -> HtmlLines:
         lines, blocks = walk(tree.root, limits.max_depth)
     except TooDeep:
         raise _too_deep(limits) from None
-    text = "\n".join(line.text for line in lines)
-    return HtmlLines(
-        text, cue_matrix(lines, blocks, fields.title), fields.title, fields.published, fields.author, fields.site
-    )
+    cues = cue_matrix(lines, blocks, fields.title)
+    texts = [line.text for line in lines]
+    heading = next((number for number, line in enumerate(lines) if blocks.tag[line.block] == "h1"), 0)
+    fields = with_shown(fields, lines, heading)
+    return HtmlLines("\n".join(texts), cues, fields.title, fields.published, fields.author, fields.site)
 
 
 def _decoded(html: str | bytes, limits: HtmlLimits) -> str:
