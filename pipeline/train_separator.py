@@ -10,10 +10,10 @@ are dropped at random, so that the model leans on form and context where it know
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from pydantic import Field
 from safetensors.numpy import save
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.artifacts import replacing, write_json
 from pipeline.config import Config as BaseConfig
@@ -33,13 +34,14 @@ from pipeline.errors import DataError
 from pipeline.home import home
 from pipeline.separate import Html
 from pipeline.separate.augment import augmented
-from pipeline.separate.features import NAMES, Features, HashTable, extract
+from pipeline.separate.features import NAMES, Features, extract
 from pipeline.separate.html import CUES, HtmlLimits
 from pipeline.separate.labelled import LabelledDocument, read_documents, read_rows, text_of, with_kinds
-from pipeline.separate.model import EMBEDDING_STEP, KINDS, LineModel
-from pipeline.separate.network import Batch, LineNetwork
+from pipeline.separate.model import EMBEDDING_STEP, KINDS, LineModel, vocabulary
+from pipeline.separate.network import Answer, Batch, LineNetwork, Shape
 from pipeline.separate.pages import read_pages, with_page_kinds
 from pipeline.separate.quality import figures
+from pipeline.separate.word_vectors import word_vectors
 
 log = logging.getLogger(__name__)
 
@@ -50,18 +52,9 @@ class Inputs(BaseConfig):
     lines: list[Path]
     typed: list[Path]
     typed_split: str
+    typed_weight: float = Field(gt=0)
     pages: list[Path]
     html: Html
-
-
-class Network(BaseConfig):
-    """The shape of the network."""
-
-    width: int = Field(ge=8, le=512)
-    embedding: int = Field(ge=4, le=256)
-    dilations_before: list[int]
-    dilations_after: list[int]
-    dropout: float = Field(ge=0, lt=1)
 
 
 class Training(BaseConfig):
@@ -73,6 +66,7 @@ class Training(BaseConfig):
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     embedding_decay: float = Field(ge=0)
+    averaging: float = Field(ge=0, lt=1)
     label_smoothing: float = Field(ge=0, lt=0.5)
     guess_weight: float = Field(ge=0)
     kind_weight: float = Field(ge=0)
@@ -86,6 +80,9 @@ class Training(BaseConfig):
     min_sites_word: int = Field(ge=1)
     min_sites_phrase: int = Field(ge=1)
     max_words: int = Field(ge=100)
+    max_phrases: int = Field(ge=100)
+    encoder: str
+    word_smoothing: float = Field(gt=0)
     max_lines: int = Field(ge=10)
     seed: int
     n_threads: int = Field(ge=1)
@@ -95,7 +92,7 @@ class Config(BaseConfig):
     """`configs/train_separator.yaml`."""
 
     inputs: Inputs
-    network: Network
+    network: Shape
     training: Training
     augment: dict[str, float]
     holdout_share: float = Field(ge=0, lt=1)
@@ -108,11 +105,12 @@ def run(config: Config, output: Path) -> Summary:
     n_cues = len(CUES)
     held_out = [d for d in documents if is_held_out(d.site, config.holdout_share)]
     kept = [d for d in documents if not is_held_out(d.site, config.holdout_share)]
-    weights, settings = train(kept, config, n_cues)
+    words = build_vocabulary(documents, config.training, config.network.words)
+    weights, settings = train(kept, words, config, n_cues)
     calibration = calibrated(LineModel.of(weights, settings), held_out)
     model = LineModel.of(weights, settings | {"calibration": calibration})
     quality = figures(held_out, predicted(model, held_out), threshold=0.5)
-    weights, settings = train(documents, config, n_cues)
+    weights, settings = train(documents, words, config, n_cues)
     save_model(weights, settings | {"calibration": calibration}, output)
     write_json({"held_out_sites": quality, "config": config.model_dump(mode="json")}, output / "training.json")
     return Summary("train-separator", len(documents), len(documents), {}, time.monotonic() - began)
@@ -127,7 +125,8 @@ def read_inputs(inputs: Inputs) -> list[LabelledDocument]:
     pages = [page for path in _there(inputs.pages) for page in read_pages(path, HtmlLimits(**inputs.html.model_dump()))]
     documents = [document for path in _there(inputs.lines) for document in read_documents(path)]
     typed = {(row["id"], row["variant"]): row for path in _there(inputs.typed) for row in read_rows(path) if row["split"] == inputs.typed_split}
-    documents = with_kinds(documents, {key: [line["kind"] for line in row["lines"]] for key, row in typed.items()})
+    by_hand = {key: [line["kind"] for line in row["lines"]] for key, row in typed.items()}
+    documents = with_kinds(documents, by_hand, weight=inputs.typed_weight)
     documents = with_page_kinds(documents, pages) + [page.document for page in pages]
     if not documents:
         raise DataError(f"no labelled lines: none of {', '.join(map(str, inputs.lines + inputs.pages))} is there")
@@ -155,35 +154,52 @@ class Normal:
     scale: np.ndarray
 
 
-def build_vocabulary(documents: Sequence[LabelledDocument], settings: Training) -> np.ndarray:
-    """The hashes (uint64) of words, and of words in a role, that stand on enough sites; most frequent first."""
-    sites: dict[str, list[LabelledDocument]] = {}
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The hashes of words and of phrases that stand on enough sites, and the vectors of the words (int8)."""
+
+    words: np.ndarray
+    vectors: np.ndarray
+    phrases: np.ndarray
+
+
+def build_vocabulary(documents: Sequence[LabelledDocument], settings: Training, n_axes: int) -> Vocabulary:
+    """The vocabulary of the documents, what is on most sites first."""
+    sites: dict[str, list[str]] = {}
     for document in documents:
-        sites.setdefault(document.site, []).append(document)
-    any_word, in_role = [], []
-    for own in sites.values():
-        features = extract([text_of(d) for d in own], max_lines=settings.max_lines)
-        is_role = features.word_lines % 2 == 1
-        any_word.append(np.unique(features.word_hashes[~is_role]))
-        in_role.append(np.unique(features.word_hashes[is_role]))
-    found = []
-    for per_site, least in ((any_word, settings.min_sites_word), (in_role, settings.min_sites_phrase)):
-        keys, counts = np.unique(np.concatenate(per_site), return_counts=True)
-        kept = counts >= least
-        found.append((keys[kept], counts[kept]))
-    keys, counts = (np.concatenate(part) for part in zip(*found, strict=True))
-    return keys[np.lexsort((keys, -counts))][: settings.max_words]
+        sites.setdefault(document.site, []).append(text_of(document))
+    found: dict[int, str] = {}
+    n_words: Counter[int] = Counter()
+    n_sites, n_phrase_sites = Counter[int](), Counter[int]()
+    for texts in sites.values():
+        features = extract(texts, max_lines=settings.max_lines)
+        words, joined = features.lines.words, "\n".join(texts)
+        keys, places, counts = np.unique(words.hash, return_index=True, return_counts=True)
+        for key, place, count in zip(keys.tolist(), places.tolist(), counts.tolist(), strict=True):
+            if key not in found:
+                found[key] = joined[words.start[place] : words.start[place] + words.length[place]].lower()
+            n_words[key] += count
+        n_sites.update(keys.tolist())
+        n_phrase_sites.update(np.unique(features.phrase_hashes).tolist())
+    kept = _most(n_sites, settings.min_sites_word, settings.max_words)
+    phrases = _most(n_phrase_sites, settings.min_sites_phrase, settings.max_phrases)
+    shares = np.array([n_words[key] for key in kept]) / max(1, n_words.total())
+    strings = [found[key] for key in kept]
+    vectors = word_vectors(strings, shares, n_axes=n_axes, encoder=settings.encoder, smoothing=settings.word_smoothing)
+    return Vocabulary(np.array(kept, np.uint64), vectors, np.array(phrases, np.uint64))
+
+
+def _most(counts: Counter[int], least: int, limit: int) -> list[int]:
+    return sorted((key for key, n in counts.items() if n >= least), key=lambda key: (-counts[key], key))[:limit]
 
 
 def normal_of(documents: Sequence[LabelledDocument], max_lines: int) -> Normal:
     """Mean and inverse deviation of each feature, each document weighing the same."""
-    sums, squares = np.zeros(len(NAMES)), np.zeros(len(NAMES))
-    for document in documents:
-        dense = extract([text_of(document)], max_lines=max_lines).dense
-        sums += dense.mean(axis=0)
-        squares += (dense**2).mean(axis=0)
-    mean = sums / len(documents)
-    deviation = np.sqrt(np.maximum(squares / len(documents) - mean**2, 0))
+    features = extract([text_of(document) for document in documents], max_lines=max_lines)
+    weight = 1 / np.diff(features.lines.bounds)[features.lines.segment]
+    weight /= weight.sum()
+    mean = weight @ features.dense
+    deviation = np.sqrt(weight @ (features.dense - mean) ** 2)
     return Normal(mean, 1 / np.maximum(deviation, 0.05))
 
 
@@ -194,14 +210,16 @@ class Labels:
     body: torch.Tensor
     kinds: torch.Tensor
     weight: torch.Tensor
+    kind_weight: torch.Tensor
     is_article: torch.Tensor
 
 
 class Batches:
     """Documents, changed anew in every epoch, as batches of tensors."""
 
-    def __init__(self, documents: Sequence[LabelledDocument], words: HashTable, normal: Normal, n_cues: int, config: Config):
-        self.documents, self.words, self.normal, self.n_cues, self.config = documents, words, normal, n_cues, config
+    def __init__(self, documents: Sequence[LabelledDocument], words: Vocabulary, normal: Normal, n_cues: int, config: Config):
+        self.words, self.phrases = vocabulary(words.words), vocabulary(words.phrases)
+        self.normal, self.n_cues, self.config = normal, n_cues, config
         self.pages: dict[str, list[LabelledDocument]] = {}
         for document in documents:
             self.pages.setdefault(f"{document.id}|{document.cues is not None}", []).append(document)
@@ -229,13 +247,17 @@ class Batches:
         settings = self.config.training
         features = extract([text_of(d) for d in documents], max_lines=settings.max_lines)
         lines = features.lines
-        known = self.words[features.word_hashes]
-        wordless = rng.random(len(documents)) < settings.wordless_share
-        kept = (known > 0) & (rng.random(len(known)) >= settings.word_dropout)
-        kept &= ~wordless[lines.text[features.word_lines // 2]]
+        wordless = (rng.random(len(documents)) < settings.wordless_share)[lines.text]
+        bags = []
+        for rows, known in (
+            (lines.words.line, self.words[lines.words.hash]),
+            (features.phrase_lines, self.phrases[features.phrase_hashes]),
+        ):
+            kept = (known > 0) & (rng.random(len(known)) >= settings.word_dropout) & ~wordless[rows]
+            bags.append(_bag(rows[kept], known[kept], len(lines)))
         labels = self._labels(documents)
         hints = self._hints(labels, lines.text, len(documents), rng)
-        batch = _batch(features, known, kept, self.normal, *self._cues(documents, rng), hints)
+        batch = _batch(features, bags, self.normal, *self._cues(documents, rng), hints)
         return batch, labels
 
     def _hints(self, labels: Labels, text: np.ndarray, n_documents: int, rng: np.random.Generator) -> np.ndarray:
@@ -261,25 +283,41 @@ class Batches:
             torch.from_numpy(np.concatenate([d.body for d in documents]).astype(np.float32)),
             torch.from_numpy(np.concatenate([d.kinds for d in documents]).astype(np.int64)),
             torch.from_numpy(np.concatenate(weights).astype(np.float32)),
+            torch.from_numpy(np.concatenate([w * d.kind_weight for w, d in zip(weights, documents, strict=True)]).astype(np.float32)),
             torch.tensor([float(d.is_article) for d in documents]),
         )
 
 
-def _batch(features: Features, known: np.ndarray, kept: np.ndarray, normal: Normal, cues: np.ndarray, has_cues: np.ndarray, hints: np.ndarray) -> Batch:
-    lines, n = features.lines, len(features.lines)
-    rows = features.word_lines[kept]
-    order = np.argsort(rows, kind="stable")
-    counts = np.bincount(rows, minlength=2 * n)
+@dataclass(frozen=True, slots=True)
+class _Bag:
+    """Rows of a table for each line: all of them, and where each line's begin."""
+
+    rows: torch.Tensor
+    offsets: torch.Tensor
+    counts: np.ndarray
+
+
+def _bag(lines: np.ndarray, known: np.ndarray, n_lines: int) -> _Bag:
+    order = np.argsort(lines, kind="stable")
+    counts = np.bincount(lines, minlength=n_lines)
     offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    n_known = counts.reshape(n, 2)[:, 0]
+    return _Bag(torch.from_numpy(known[order].astype(np.int64) - 1), torch.from_numpy(offsets), counts)
+
+
+def _batch(
+    features: Features, bags: Sequence[_Bag], normal: Normal, cues: np.ndarray, has_cues: np.ndarray, hints: np.ndarray
+) -> Batch:
+    lines, (words, phrases) = features.lines, bags
     n_words = np.maximum(lines.words.to - lines.words.from_, 1)
     dense = np.clip((features.dense - normal.mean) * normal.scale, -4, 4)
     return Batch(
         dense=torch.from_numpy(dense.astype(np.float32)),
-        word_rows=torch.from_numpy(known[kept][order].astype(np.int64) - 1),
-        word_offsets=torch.from_numpy(offsets),
-        word_share=torch.from_numpy((n_known / n_words).astype(np.float32))[:, None],
-        n_known=torch.from_numpy(n_known.astype(np.float32))[:, None],
+        word_rows=words.rows,
+        word_offsets=words.offsets,
+        phrase_rows=phrases.rows,
+        phrase_offsets=phrases.offsets,
+        word_share=torch.from_numpy((words.counts / n_words).astype(np.float32))[:, None],
+        n_known=torch.from_numpy(words.counts.astype(np.float32))[:, None],
         has_cues=torch.from_numpy(has_cues.astype(np.float32))[:, None],
         hints=torch.from_numpy(hints.astype(np.float32)),
         cues=torch.from_numpy(np.clip(cues, -8, 8).astype(np.float32)),
@@ -289,9 +327,14 @@ def _batch(features: Features, known: np.ndarray, kept: np.ndarray, normal: Norm
     )
 
 
-def loss_of(outputs: tuple[torch.Tensor, ...], labels: Labels, settings: Training) -> torch.Tensor:
+def loss_of(answers: Sequence[Answer], labels: Labels, settings: Training) -> torch.Tensor:
+    """The mean of the members' losses, each on its own: they differ by what they started from and what was dropped."""
+    return torch.stack([member_loss(answer, labels, settings) for answer in answers]).mean()
+
+
+def member_loss(answer: Answer, labels: Labels, settings: Training) -> torch.Tensor:
     """The weighted sum of the losses of the first guess, the body, the kinds and the verdict."""
-    guess, body, kinds, article = outputs
+    guess, body, kinds, article = answer
     known = labels.body >= 0
     target = torch.clamp(labels.body, 0, 1) * (1 - 2 * settings.label_smoothing) + settings.label_smoothing
     weight = labels.weight * known
@@ -302,7 +345,7 @@ def loss_of(outputs: tuple[torch.Tensor, ...], labels: Labels, settings: Trainin
     typed = labels.kinds > 0
     if typed.any():
         per_line = functional.cross_entropy(kinds[typed], labels.kinds[typed] - 1, reduction="none")
-        loss = loss + settings.kind_weight * (per_line * labels.weight[typed]).sum() / labels.weight[typed].sum()
+        loss = loss + settings.kind_weight * (per_line * labels.kind_weight[typed]).sum() / labels.kind_weight[typed].sum()
     if settings.article_weight and len(article) == len(labels.is_article):
         loss = loss + settings.article_weight * functional.binary_cross_entropy_with_logits(article, labels.is_article)
     return loss
@@ -311,48 +354,40 @@ def loss_of(outputs: tuple[torch.Tensor, ...], labels: Labels, settings: Trainin
 Weights = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
-def train(documents: Sequence[LabelledDocument], config: Config, n_cues: int, after_epoch: Any = None) -> Weights:
+def train(
+    documents: Sequence[LabelledDocument], words: Vocabulary, config: Config, n_cues: int, after_epoch: Any = None
+) -> Weights:
     """Arrays and settings for `LineModel.of`; the same documents, settings and thread count give the same ones."""
     settings = config.training
     torch.set_num_threads(settings.n_threads)
-    vocabulary = build_vocabulary(documents, settings)
-    words = HashTable.of(vocabulary, np.arange(1, len(vocabulary) + 1, dtype=np.int32), bits=18)
     rng = np.random.default_rng(settings.seed)
-    sample = [documents[i] for i in rng.permutation(len(documents))[:800]]
+    sample = [documents[i] for i in rng.permutation(len(documents))[:300]]
     normal = normal_of(sample, settings.max_lines)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        network = _network(config, len(vocabulary), n_cues)
+        network = _network(config, words, n_cues)
         batches = Batches(documents, words, normal, n_cues, config)
         n_steps = settings.epochs * sum(1 for _ in batches.epoch(np.random.default_rng(0)))
         optimizer, schedule = _optimizer(network, settings, n_steps)
+        averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
         for epoch in range(settings.epochs):
             began = time.monotonic()
             network.train()
-            losses = [_step(network, optimizer, schedule, pair, settings) for pair in batches.epoch(rng)]
+            losses = [_step(network, averaged, optimizer, schedule, pair, settings) for pair in batches.epoch(rng)]
             log.info("epoch %d of %d: loss %.4f, %.0f s", epoch + 1, settings.epochs, np.mean(losses), time.monotonic() - began)
             if after_epoch is not None:
-                after_epoch(epoch, LineModel.of(*weights_of(network, vocabulary, normal, config)))
-    return weights_of(network, vocabulary, normal, config)
+                after_epoch(epoch, LineModel.of(*weights_of(averaged.module, words, normal, config)))
+    return weights_of(averaged.module, words, normal, config)
 
 
-def _network(config: Config, n_words: int, n_cues: int) -> LineNetwork:
-    shape = config.network
-    return LineNetwork(
-        n_dense=len(NAMES),
-        n_words=n_words,
-        n_cues=n_cues,
-        embedding=shape.embedding,
-        width=shape.width,
-        before=shape.dilations_before,
-        after=shape.dilations_after,
-        dropout=shape.dropout,
-    )
+def _network(config: Config, words: Vocabulary, n_cues: int) -> LineNetwork:
+    table = torch.from_numpy(words.vectors.astype(np.float32) * EMBEDDING_STEP)
+    return LineNetwork(words=table, n_dense=len(NAMES), n_phrases=len(words.phrases), n_cues=n_cues, shape=config.network)
 
 
 def _optimizer(network: LineNetwork, settings: Training, n_steps: int) -> tuple[torch.optim.Optimizer, Any]:
-    embedding = list(network.embedding.parameters())
-    others = [p for name, p in network.named_parameters() if not name.startswith("embedding")]
+    embedding = list(network.phrases.parameters())
+    others = [p for name, p in network.named_parameters() if not name.startswith(("phrases", "words"))]
     optimizer = torch.optim.AdamW(
         [
             {"params": embedding, "weight_decay": settings.embedding_decay},
@@ -364,7 +399,14 @@ def _optimizer(network: LineNetwork, settings: Training, n_steps: int) -> tuple[
     return optimizer, schedule
 
 
-def _step(network: LineNetwork, optimizer: torch.optim.Optimizer, schedule: Any, pair: tuple[Batch, Labels], settings: Training) -> float:
+def _step(
+    network: LineNetwork,
+    averaged: AveragedModel,
+    optimizer: torch.optim.Optimizer,
+    schedule: Any,
+    pair: tuple[Batch, Labels],
+    settings: Training,
+) -> float:
     batch, labels = pair
     loss = loss_of(network(batch), labels, settings)
     optimizer.zero_grad()
@@ -372,6 +414,7 @@ def _step(network: LineNetwork, optimizer: torch.optim.Optimizer, schedule: Any,
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     schedule.step()
+    averaged.update_parameters(network)
     return loss.item()
 
 
@@ -401,16 +444,19 @@ def save_model(weights: dict[str, np.ndarray], settings: dict[str, Any], folder:
     write_json(settings, folder / "model.json")
 
 
-def weights_of(network: LineNetwork, vocabulary: np.ndarray, normal: Normal, config: Config) -> Weights:
+def weights_of(network: LineNetwork, words: Vocabulary, normal: Normal, config: Config) -> Weights:
     """The arrays and settings that `LineModel.of` takes and `models/separator` holds."""
     weights = {name: p.detach().numpy().astype(np.float32) for name, p in network.named_parameters()}
-    table = weights.pop("embedding.weight")
-    weights["embedding"] = np.clip(np.round(table / EMBEDDING_STEP), -127, 127).astype(np.int8)
-    weights["vocabulary"] = vocabulary
+    del weights["words.weight"]
+    table = weights.pop("phrases.weight")
+    weights["phrases.table"] = np.clip(np.round(table / EMBEDDING_STEP), -127, 127).astype(np.int8)
+    weights["words.table"] = words.vectors
+    weights["words.keys"], weights["phrases.keys"] = words.words, words.phrases
     weights["dense.mean"], weights["dense.scale"] = normal.mean.astype(np.float32), normal.scale.astype(np.float32)
     settings = {
         "features": list(NAMES),
         "kinds": [str(kind) for kind in KINDS],
+        "members": config.network.members,
         "dilations_before": config.network.dilations_before,
         "dilations_after": config.network.dilations_after,
         "calibration": [1.0, 0.0],

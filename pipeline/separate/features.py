@@ -38,12 +38,12 @@ NAMES: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """`dense` (n_lines, len(NAMES)) float64; `word_hashes` with `word_lines`: twice the line, plus 1 for words in a special role."""
+    """`dense` (n_lines, len(NAMES)) float64; the words are in `lines`, `phrase_hashes` are words in a place and pairs of words."""
 
     lines: Lines
     dense: np.ndarray
-    word_lines: np.ndarray
-    word_hashes: np.ndarray
+    phrase_lines: np.ndarray
+    phrase_hashes: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,7 @@ def extract(texts: list[str], *, max_lines: int) -> Features:
     _add_repeats(columns, lines, pairs)
     _add_story(columns, lines, is_function)
     _add_document(columns, lines, is_function)
-    word_lines, word_hashes = _lexical(lines, pairs)
-    return Features(lines, columns.matrix(), word_lines, word_hashes)
+    return Features(lines, columns.matrix(), *_phrases(lines, pairs))
 
 
 class _Columns:
@@ -270,24 +269,22 @@ def _add_document(columns: _Columns, lines: Lines, is_function: np.ndarray) -> N
     columns["ideograph_share"] = (ideographs / np.maximum(_totals(chars, bounds), 1))[segment]
 
 
-_ROLE_SALTS = np.array([0, 0x1B873593, 0x2545F491, 0x3C6EF372], np.uint64)
-"""A word's hash is salted by its role in the line: any word, one of the first three, one of the last two, a pair near the beginning."""
+_ROLE_SALTS = np.array([0x1B873593, 0x2545F491, 0x3C6EF372], np.uint64)
+"""A hash is salted by its role in the line: one of the first three words, one of the last two, a pair near the beginning."""
 
 
-def _lexical(lines: Lines, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _phrases(lines: Lines, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     words = lines.words
     index = np.arange(len(words.hash))
     from_start, from_end = index - words.from_[words.line], words.to[words.line] - 1 - index
     opening, closing = np.flatnonzero(from_start < 3), np.flatnonzero(from_end < 2)
     paired = np.flatnonzero((from_start < 8) & (pairs > 0))
     hashes = [
-        words.hash,
-        mix(words.hash[opening] + _ROLE_SALTS[1] + from_start[opening].astype(np.uint64)),
-        mix(words.hash[closing] + _ROLE_SALTS[2] + from_end[closing].astype(np.uint64)),
-        mix(pairs[paired] + _ROLE_SALTS[3]),
+        mix(words.hash[opening] + _ROLE_SALTS[0] + from_start[opening].astype(np.uint64)),
+        mix(words.hash[closing] + _ROLE_SALTS[1] + from_end[closing].astype(np.uint64)),
+        mix(pairs[paired] + _ROLE_SALTS[2]),
     ]
-    at = [2 * words.line, *(2 * words.line[some] + 1 for some in (opening, closing, paired))]
-    return np.concatenate(at), np.concatenate(hashes)
+    return np.concatenate([words.line[some] for some in (opening, closing, paired)]), np.concatenate(hashes)
 
 
 @cache

@@ -35,6 +35,7 @@ class LabelledDocument:
     is_article: int = UNKNOWN
     gold_body: str = ""
     weight: float = 1.0
+    kind_weight: float = 1.0
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -67,13 +68,17 @@ def read_documents(path: Path) -> list[LabelledDocument]:
     return documents
 
 
-def with_kinds(documents: Iterable[LabelledDocument], kinds: dict[tuple[str, str], list[str | None]]) -> list[LabelledDocument]:
-    """The documents, with kinds from elsewhere, by (id, variant), for the lines that have none."""
+def with_kinds(
+    documents: Iterable[LabelledDocument], kinds: dict[tuple[str, str], list[str | None]], weight: float
+) -> list[LabelledDocument]:
+    """The documents, with kinds from elsewhere, by (id, variant); documents whose kinds are given by hand have the kind weight."""
     out = []
     for document in documents:
         given = kinds.get((document.id, document.variant))
         if given is not None and len(given) == len(document.lines):
-            document = replace(document, kinds=np.where(document.kinds >= 0, document.kinds, kind_ids(given)))
+            document = replace(document, kinds=kind_ids(given), kind_weight=weight)
+        elif (document.kinds >= 0).all():
+            document = replace(document, kind_weight=weight)
         out.append(document)
     return out
 

@@ -3,14 +3,16 @@
 Lines are encoded from their features and words, mixed with their neighbours by dilated convolutions, and compared with the
 document's story, which is the mean of its lines weighted by a first guess of P(body); then neighbours are mixed again.
 
-The decision that is not obvious: all weights and activations are rounded to binary fractions small enough that every product
-and sum is exact in float64. The order of additions then changes nothing, so the answer for a text does not depend on the
-batch it came in, on threads or on the machine's linear algebra.
+The decision that is not obvious: all weights and activations are rounded to binary fractions, and every layer's weights are
+bounded, such that every product and sum is exact in float32. The order of additions then changes nothing, so the answer for a
+text does not depend on the batch it came in, on threads or on the machine's linear algebra. A few small networks (`members`)
+read the same features; their logits are averaged.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +27,12 @@ from pipeline.separate.features import NAMES, Features, HashTable
 
 KINDS = tuple(Kind)
 BOILERPLATE = KINDS[1:]
-ACTIVATION_STEP = 2.0**-10
-WEIGHT_STEP = 2.0**-12
+ACTIVATION_STEP = 2.0**-6
+WEIGHT_STEP = 2.0**-9
 EMBEDDING_STEP = 2.0**-6
-MAX_ACTIVATION = 64.0
+MAX_ACTIVATION = 16.0
+MAX_ROW_SUM = 2.0**24 * ACTIVATION_STEP * WEIGHT_STEP / MAX_ACTIVATION
+"""The sum of a row's absolute weights up to which float32 holds every partial sum exactly."""
 MAX_STORY_CHARS = 500
 N_MARKS = 4
 """Columns between the words and the cues: share of known words, whether there are cues, two hints."""
@@ -49,6 +53,7 @@ class LineModel:
 
     weights: dict[str, np.ndarray]
     words: HashTable
+    phrases: HashTable
     settings: dict[str, object]
 
     @classmethod
@@ -70,14 +75,18 @@ class LineModel:
     @classmethod
     def of(cls, weights: dict[str, np.ndarray], settings: dict[str, object]) -> LineModel:
         """The model of such weights, all rounded to what the arithmetic holds exactly."""
-        keys = weights["vocabulary"].astype(np.uint64)
-        words = HashTable.of(keys, np.arange(1, len(keys) + 1, dtype=np.int32), bits=18)
-        kept = {name: values for name, values in weights.items() if name not in ("vocabulary", "embedding")}
-        rounded = {name: _rounded(values.astype(np.float64), WEIGHT_STEP) for name, values in kept.items()}
-        for name in ("dense.mean", "dense.scale"):
-            rounded[name] = weights[name].astype(np.float64)
-        rounded["embedding"] = np.vstack([np.zeros((1, weights["embedding"].shape[1])), weights["embedding"]]).astype(np.float32)
-        return cls(rounded, words, settings)
+        rounded: dict[str, np.ndarray] = {}
+        for name, values in weights.items():
+            if name in ("dense.mean", "dense.scale"):
+                rounded[name] = values.astype(np.float64)
+            elif name.endswith(".table"):
+                rounded[name] = np.vstack([np.zeros((1, values.shape[1])), values]).astype(np.float32)
+            elif not name.endswith(".keys"):
+                rounded[name] = (np.round(values / WEIGHT_STEP) * WEIGHT_STEP).astype(np.float32)
+        too_large = [n for n, v in rounded.items() if n.endswith(".weight") and np.abs(v).sum(axis=1).max() > MAX_ROW_SUM]
+        if too_large:
+            raise ArtifactError(f"separator weights too large for exact sums: {', '.join(too_large)}; raise training.weight_decay")
+        return cls(rounded, vocabulary(weights["words.keys"]), vocabulary(weights["phrases.keys"]), settings)
 
     def __call__(
         self,
@@ -88,100 +97,168 @@ class LineModel:
         hints: np.ndarray | None = None,
     ) -> LineScores:
         """The scores of every line. `cues` (n, n_cues) are zero where `has_cues` (n,) is; `hints` (n, 2): known body, known not."""
-        w, lines = self.weights, features.lines
-        dense = np.clip((features.dense - w["dense.mean"]) * w["dense.scale"], -4, 4)
-        any_word, edge_words, n_known = self._lexical(features)
-        n_cues = w["encode.0.weight"].shape[1] - dense.shape[1] - 2 * any_word.shape[1] - N_MARKS
-        shown = np.zeros((len(dense), n_cues)) if cues is None else cues
-        has = np.zeros((len(dense), 1)) if has_cues is None else has_cues[:, None].astype(float)
-        told = np.zeros((len(dense), 2)) if hints is None else hints
-        h = _rounded(np.hstack([dense, any_word, edge_words, n_known, has, told, np.clip(shown, -8, 8)]), ACTIVATION_STEP)
-        h = self._relu("encode.1", self._relu("encode.0", h))
-        neighbours = _Neighbours(lines.segment)
+        x, words = self._inputs(features, cues, has_cues, hints)
+        n, n_segments = len(x), len(features.lines.bounds) - 1
+        scores = LineScores(np.zeros(n), np.zeros((n, len(BOILERPLATE))), np.zeros(n_segments))
+        chars = np.minimum(features.lines.last - features.lines.first + 1, MAX_STORY_CHARS) / 64
+        n_members = int(self.settings["members"])  # type: ignore[call-overload]
+        for first, last in _chunks(features.lines.bounds):
+            bounds = features.lines.bounds[first : last + 1]
+            rows = slice(bounds[0], bounds[-1])
+            stretch = _Stretch(features.lines.segment[rows] - first, bounds - bounds[0])
+            for member in range(n_members):
+                h = self._encoded(f"members.{member}.", x[rows], words[rows], chars[rows], stretch)
+                scores.body[rows] += self._linear(f"members.{member}.body", h)[:, 0]
+                scores.kinds[rows] += self._linear(f"members.{member}.kinds", h)
+                scores.is_article[first:last] += self._linear(f"members.{member}.article", stretch.pooled(h))[:, 0]
+        scale, shift = self.settings["calibration"]  # type: ignore[misc]
+        body = np.round(_sigmoid(scores.body / n_members * scale + shift), 4)
+        return LineScores(body, scores.kinds, np.round(_sigmoid(scores.is_article / n_members), 4))
+
+    def _inputs(
+        self, features: Features, cues: np.ndarray | None, has_cues: np.ndarray | None, hints: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the first layer reads of each line; without cues their columns are left out. And the mean of its words."""
+        w = self.weights
+        words, phrases, n_known = self._lexical(features)
+        n, n_dense, n_lexical = len(features.dense), features.dense.shape[1], words.shape[1] + phrases.shape[1]
+        n_columns = n_dense + n_lexical + N_MARKS
+        x = np.zeros((n, n_columns if cues is None else w["members.0.encode.0.weight"].shape[1]), np.float32)
+        dense = features.dense - w["dense.mean"]
+        dense *= w["dense.scale"]
+        x[:, :n_dense] = np.clip(dense, -4, 4, out=dense)
+        x[:, n_dense : n_dense + words.shape[1]] = words
+        x[:, n_dense + words.shape[1] : n_dense + n_lexical] = phrases
+        x[:, n_columns - 4] = n_known
+        if has_cues is not None:
+            x[:, n_columns - 3] = has_cues
+        if hints is not None:
+            x[:, n_columns - 2 : n_columns] = hints
+        if cues is not None:
+            x[:, n_columns:] = np.clip(cues, -8, 8)
+        return _round(x), words
+
+    def _encoded(self, name: str, x: np.ndarray, words: np.ndarray, chars: np.ndarray, stretch: _Stretch) -> np.ndarray:
+        """A member's last hidden state of each line."""
+        first = self.weights[f"{name}encode.0.weight"][:, : x.shape[1]]
+        h = self._relu(f"{name}encode.1", _positive(x @ first.T, self.weights[f"{name}encode.0.bias"]))
         for i, dilation in enumerate(self.settings["dilations_before"]):  # type: ignore[arg-type]
-            h = self._mix(f"before.{i}", h, neighbours, dilation)
-        h = self._add_story(h, features, any_word)
+            self._mix(f"{name}before.{i}", h, stretch, dilation)
+        self._add_story(name, h, words, chars, stretch)
         for i, dilation in enumerate(self.settings["dilations_after"]):  # type: ignore[arg-type]
-            h = self._mix(f"after.{i}", h, neighbours, dilation)
-        return LineScores(self._calibrated(self._linear("body", h)[:, 0]), self._linear("kinds", h), self._verdict(h, features))
+            self._mix(f"{name}after.{i}", h, stretch, dilation)
+        return h
 
     def _lexical(self, features: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        n = len(features.lines)
-        known = self.words[features.word_hashes]
-        hit = np.flatnonzero(known)
-        rows, columns = features.word_lines[hit], known[hit]
-        table = self.weights["embedding"]
-        ones = np.ones(len(hit), np.float32)
-        counts = csr_matrix((ones, (rows, columns)), shape=(2 * n, len(table)))
-        n_known = np.bincount(rows, minlength=2 * n).reshape(n, 2)[:, :1].astype(float)
-        sums = (counts @ table).astype(np.float64).reshape(n, 2, -1) * EMBEDDING_STEP
-        words = features.lines.words
-        share = n_known / np.maximum(words.to - words.from_, 1)[:, None]
-        any_word = _rounded(sums[:, 0] / np.sqrt(n_known + 1), ACTIVATION_STEP)
-        return any_word, np.clip(sums[:, 1], -MAX_ACTIVATION, MAX_ACTIVATION), share
+        """The mean of each line's words and the sum of its phrases, as vectors, and the share of its words that are known."""
+        lines, n = features.lines, len(features.lines)
+        words, n_known = self._sums("words", lines.words.line, self.words[lines.words.hash], n)
+        phrases, _ = self._sums("phrases", features.phrase_lines, self.phrases[features.phrase_hashes], n)
+        words = np.clip(words / np.sqrt(n_known + 1)[:, None], -MAX_ACTIVATION, MAX_ACTIVATION)
+        return _round(words), np.clip(phrases, -MAX_ACTIVATION, MAX_ACTIVATION), n_known / np.maximum(lines.words.to - lines.words.from_, 1)
+
+    def _sums(self, name: str, rows: np.ndarray, columns: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """(n, width) sums of the table's rows, and how many each line has; whole numbers, so exact in float32."""
+        hit = np.flatnonzero(columns)
+        rows, table = rows[hit], self.weights[f"{name}.table"]
+        counts = csr_matrix((np.ones(len(hit), np.float32), (rows, columns[hit])), shape=(n, len(table)))
+        return (counts @ table).astype(np.float64) * EMBEDDING_STEP, np.bincount(rows, minlength=n).astype(float)
 
     def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
         return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
     def _relu(self, name: str, x: np.ndarray) -> np.ndarray:
-        return _rounded(np.clip(self._linear(name, x), 0, MAX_ACTIVATION), ACTIVATION_STEP)
+        return _positive(x @ self.weights[f"{name}.weight"].T, self.weights[f"{name}.bias"])
 
-    def _mix(self, name: str, h: np.ndarray, neighbours: _Neighbours, dilation: int) -> np.ndarray:
-        wide = np.hstack([neighbours.at(h, -dilation), h, neighbours.at(h, dilation)])
-        return np.minimum(h + self._relu(name, wide), MAX_ACTIVATION)
+    def _mix(self, name: str, h: np.ndarray, stretch: _Stretch, dilation: int) -> None:
+        """Add to each line what it makes of itself and of the lines `dilation` before and after."""
+        width = h.shape[1]
+        weight = self.weights[f"{name}.weight"]
+        out = h @ weight[:, width : 2 * width].T
+        if dilation < len(h):
+            stretch.add_shifted(out, h @ weight[:, :width].T, dilation)
+            stretch.add_shifted(out[::-1], (h @ weight[:, 2 * width :].T)[::-1], dilation)
+        h += _positive(out, self.weights[f"{name}.bias"])
+        np.minimum(h, MAX_ACTIVATION, out=h)
 
-    def _add_story(self, h: np.ndarray, features: Features, any_word: np.ndarray) -> np.ndarray:
-        lines = features.lines
-        bounds, segment = lines.bounds, lines.segment
-        guess = _rounded(_sigmoid(self._linear("guess", h)[:, 0]), ACTIVATION_STEP)
-        chars = np.minimum(lines.last - lines.first + 1, MAX_STORY_CHARS) / 64
-        mass = guess * chars
-        total = np.add.reduceat(mass, bounds[:-1])
+    def _add_story(self, name: str, h: np.ndarray, words: np.ndarray, chars: np.ndarray, stretch: _Stretch) -> None:
+        """Add what each line makes of the story: the lines' mean, weighted by a first guess of P(body) and length."""
+        segment = stretch.segment
+        mass = _round(_sigmoid(self._linear(f"{name}guess", h)[:, 0])) * chars
+        total = stretch.sums(mass)
         summed = np.concatenate([[0.0], np.cumsum(mass)])
-        before = summed[:-1] - summed[bounds[segment]]
+        before = summed[:-1] - summed[stretch.bounds[segment]]
         whole = np.maximum(total, ACTIVATION_STEP)
-        around = np.stack([before / whole[segment], (total[segment] - before - mass) / whole[segment]], axis=1)
-        both = np.hstack([h, any_word])
-        story = np.add.reduceat(both * mass[:, None], bounds[:-1], axis=0) / whole[:, None]
-        mean = np.add.reduceat(h, bounds[:-1], axis=0) / np.diff(bounds)[:, None]
-        likeness = any_word * story[segment, h.shape[1] :]
-        context = np.hstack([h, story[segment, : h.shape[1]], mean[segment], likeness, around])
-        return np.minimum(h + self._relu("story", _rounded(context, ACTIVATION_STEP)), MAX_ACTIVATION)
-
-    def _calibrated(self, logits: np.ndarray) -> np.ndarray:
-        scale, shift = self.settings["calibration"]  # type: ignore[misc]
-        return np.round(_sigmoid(logits * scale + shift), 4)
-
-    def _verdict(self, h: np.ndarray, features: Features) -> np.ndarray:
-        """(n_segments,) P(article), from the mean and the greatest activation of each unit over the lines."""
-        bounds = features.lines.bounds
-        mean = np.add.reduceat(h, bounds[:-1], axis=0) / np.diff(bounds)[:, None]
-        most = np.maximum.reduceat(h, bounds[:-1], axis=0)
-        pooled = _rounded(np.hstack([mean, most]), ACTIVATION_STEP)
-        return np.round(_sigmoid(self._linear("article", pooled)[:, 0]), 4)
+        both = np.hstack([h, words])
+        story = (stretch.sums(both * mass[:, None]) / whole[:, None]).astype(np.float32)
+        context = np.empty((len(h), 3 * h.shape[1] + words.shape[1] + 2), np.float32)
+        own, told, mean, likeness, around = np.split(context, np.cumsum([h.shape[1]] * 3 + [words.shape[1]]), axis=1)
+        own[:], told[:], mean[:] = h, story[segment, : h.shape[1]], stretch.means(h)[segment]
+        np.multiply(words, story[segment, h.shape[1] :], out=likeness)
+        np.clip(likeness, -MAX_ACTIVATION, MAX_ACTIVATION, out=likeness)
+        around[:, 0], around[:, 1] = before / whole[segment], (total[segment] - before - mass) / whole[segment]
+        h += self._relu(f"{name}story", _round(context))
+        np.minimum(h, MAX_ACTIVATION, out=h)
 
 
-class _Neighbours:
-    """Rows shifted by some lines within their segment; beyond its ends there are zeros."""
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Some whole segments: which one each line is in, counted from 0, and where they begin and end."""
 
-    def __init__(self, segment: np.ndarray):
-        self.segment = segment
+    segment: np.ndarray
+    bounds: np.ndarray
 
-    def at(self, h: np.ndarray, shift: int) -> np.ndarray:
-        out = np.zeros_like(h)
-        distance = abs(shift)
-        if distance >= len(h):
-            return out
-        same = self.segment[distance:] == self.segment[:-distance]
-        if shift > 0:
-            out[:-distance] = h[distance:] * same[:, None]
-        else:
-            out[distance:] = h[:-distance] * same[:, None]
-        return out
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Exact float64 sums of the values of each segment."""
+        return np.add.reduceat(values, self.bounds[:-1], axis=0, dtype=np.float64)
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        return self.sums(values) / np.diff(self.bounds)[:, None]
+
+    def pooled(self, values: np.ndarray) -> np.ndarray:
+        """The mean and the greatest of each column, side by side."""
+        return _round(np.hstack([self.means(values), np.maximum.reduceat(values, self.bounds[:-1], axis=0)]))
+
+    def add_shifted(self, out: np.ndarray, values: np.ndarray, distance: int) -> None:
+        """Add to each row that of `distance` rows before, within a segment. Exact, so what crossed a border is taken back."""
+        out[distance:] += values[:-distance]
+        crossed = np.flatnonzero(self.segment[distance:] != self.segment[:-distance])
+        at = crossed if out.strides[0] > 0 else len(out) - distance - 1 - crossed
+        out[at + distance] -= values[at]
 
 
-def _rounded(values: np.ndarray, step: float) -> np.ndarray:
-    return np.round(values / step) * step
+def vocabulary(keys: np.ndarray) -> HashTable:
+    """For each of the hashes its place, counted from 1."""
+    return HashTable.of(keys.astype(np.uint64), np.arange(1, len(keys) + 1, dtype=np.int32), bits=18)
+
+
+def _chunks(bounds: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges of segments with some hundred lines: arrays of that size stay in the processor's cache."""
+    first = 0
+    while first < len(bounds) - 1:
+        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + _CHUNK_LINES, side="right")) - 1)
+        yield first, last
+        first = last
+
+
+_CHUNK_LINES = 512
+_ROUNDERS = {np.dtype(kind): kind(1.5 * 2.0**n_digits * ACTIVATION_STEP) for kind, n_digits in ((np.float32, 23), (np.float64, 52))}
+
+
+def _round(values: np.ndarray) -> np.ndarray:
+    """The same array, in place, with its values rounded to ACTIVATION_STEP: the sum with a large number has no finer digits."""
+    rounder = _ROUNDERS[values.dtype]
+    values += rounder
+    values -= rounder
+    return values
+
+
+def _positive(values: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """The same array, in place, plus the bias, cut at 0 and MAX_ACTIVATION, rounded."""
+    values += bias
+    np.maximum(values, 0, out=values)
+    np.minimum(values, MAX_ACTIVATION, out=values)
+    return _round(values)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
