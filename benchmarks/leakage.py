@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from pipeline.leakage import jaccard, near_duplicate_groups
+from pipeline.leakage import jaccard, leaks, near_duplicate_groups
 
 TOPICS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "topics"
 
@@ -51,12 +51,16 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     n_exact = n_planted // 5
     texts = originals + [originals[i] for i in chosen[:n_exact]]
     texts += [changed(originals[i], arguments.changed, vocabulary, rng) for i in chosen[n_exact:]]
+    settings = {
+        "n_permutations": arguments.n_permutations, "threshold": arguments.threshold,
+        "shingle_words": arguments.shingle_words, "seed": arguments.seed,
+    }  # fmt: skip
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    groups = near_duplicate_groups(
-        texts, n_permutations=arguments.n_permutations, threshold=arguments.threshold,
-        shingle_words=arguments.shingle_words, seed=arguments.seed,
-    )  # fmt: skip
+    groups = near_duplicate_groups(texts, **settings)
     seconds, cpu_seconds = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    began_gate_s = time.process_time()
+    gate = leaks(texts, ["train"] * len(originals) + ["test"] * n_planted, **settings)
+    gate_cpu_seconds = time.process_time() - began_gate_s
     found = np.array([groups[i] == groups[len(originals) + place] for place, i in enumerate(chosen)])
     own = [(groups[i], i) for i in range(len(originals)) if groups[i] != i]
     sample = [own[int(i)] for i in rng.permutation(len(own))[:10]]
@@ -72,6 +76,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         ],
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu_seconds, 1),
+        "planted_named_by_the_gate": len({leak.second for leak in gate}),
+        "gate_cpu_seconds": round(gate_cpu_seconds, 1),
     }
 
 

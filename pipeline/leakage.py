@@ -79,13 +79,10 @@ def near_duplicate_groups(
     similarity of shingles of at least `threshold`. A text without a word is a group of its own.
     """
     distinct = _distinct(texts, shingle_words)
-    parent = list(range(len(distinct.members)))
-    _join_similar(parent, distinct, n_permutations=n_permutations, threshold=threshold, seed=seed)
-    gathered: dict[int, list[int]] = defaultdict(list)
-    for i, members in enumerate(distinct.members):
-        gathered[_root(parent, i)].extend(members)
+    components = _components(distinct, n_permutations=n_permutations, threshold=threshold, seed=seed)
     groups = list(range(len(texts)))
-    for members in gathered.values():
+    for component in components:
+        members = [member for i in component for member in distinct.members[i]]
         first = min(members)
         for member in members:
             groups[member] = first
@@ -208,39 +205,47 @@ def _shingles(words: np.ndarray, n_words: int) -> np.ndarray:
     return runs
 
 
-def _join_similar(parent: list[int], texts: _Texts, *, n_permutations: int, threshold: float, seed: int) -> None:
-    """Joins in the forest `parent` the texts whose true similarity reaches the threshold."""
-    if len(parent) < 2:
-        return
+def _components(texts: _Texts, *, n_permutations: int, threshold: float, seed: int) -> list[list[int]]:
+    """The distinct texts that are joined, directly or through others, by a true similarity that reaches the threshold."""
+    n = len(texts.members)
+    component, members = np.arange(n), {i: [i] for i in range(n)}
     signatures = _signatures(texts, n_permutations=n_permutations, seed=seed)
-    tolerance = _STANDARD_ERRORS * np.sqrt(threshold * (1 - threshold) / n_permutations)
-    candidates = _candidates(signatures, _rows_a_band(n_permutations, threshold))
-    for start in range(0, len(candidates), _PAIRS_AT_ONCE):
-        pairs = candidates[start : start + _PAIRS_AT_ONCE]
-        estimate = (signatures[pairs[:, 0]] == signatures[pairs[:, 1]]).mean(axis=1)
-        for i, j in pairs[estimate >= threshold - tolerance].tolist():
-            a, b = _root(parent, i), _root(parent, j)
-            if a != b and _overlap(texts.shingles_of(i), texts.shingles_of(j)) >= threshold:
-                parent[a] = b
+    least = threshold - _STANDARD_ERRORS * np.sqrt(threshold * (1 - threshold) / n_permutations)
+    refused: set[tuple[int, int]] = set()
+    for pairs in _candidates(signatures, _rows_a_band(n_permutations, threshold)):
+        apart = pairs[component[pairs[:, 0]] != component[pairs[:, 1]]]
+        for i, j in apart[_estimates(signatures, apart) >= least].tolist():
+            if component[i] == component[j] or (i, j) in refused:
+                continue
+            if _overlap(texts.shingles_of(i), texts.shingles_of(j)) < threshold:
+                refused.add((i, j))
+                continue
+            few, many = sorted((int(component[i]), int(component[j])), key=lambda one: len(members[one]))
+            component[members[few]] = many
+            members[many] += members.pop(few)
+    return list(members.values())
 
 
-def _candidates(signatures: np.ndarray, n_rows: int) -> np.ndarray:
-    """Pairs (p, 2) that agree in a whole band; in a crowd that agrees, each with its next 64 in content order."""
+def _candidates(signatures: np.ndarray, n_rows: int) -> Iterator[np.ndarray]:
+    """Pairs (p, 2) that agree in a whole band, some more than once; in a crowd, each with its next 64 in content order."""
     n, n_permutations = signatures.shape
-    keys = [np.zeros(0, np.int64)]
     for start in range(0, n_permutations - n_rows + 1, n_rows):
         band = np.ascontiguousarray(signatures[:, start : start + n_rows]).view(f"V{4 * n_rows}").ravel()
         _, bucket = np.unique(band, return_inverse=True)
-        order, found = np.argsort(bucket, kind="stable"), [np.zeros(0, np.int64)]
+        order = np.argsort(bucket, kind="stable")
         ordered = bucket[order]
         for step in range(1, min(_WINDOW, n - 1) + 1):
             same = np.flatnonzero(ordered[step:] == ordered[:-step])
             if not len(same):
                 break
-            found.append(order[same] * n + order[same + step])
-        keys.append(np.unique(np.concatenate(found)))
-    unique = np.unique(np.concatenate(keys))
-    return np.column_stack([unique // n, unique % n])
+            yield np.column_stack([order[same], order[same + step]])
+
+
+def _estimates(signatures: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """The similarity of each pair (p, 2) as its signatures have it, in batches to bound memory."""
+    batches = [pairs[start : start + _PAIRS_AT_ONCE] for start in range(0, len(pairs), _PAIRS_AT_ONCE)]
+    agreed = [(signatures[batch[:, 0]] == signatures[batch[:, 1]]).mean(axis=1) for batch in batches]
+    return np.concatenate(agreed) if agreed else np.zeros(0)
 
 
 def _rows_a_band(n_permutations: int, threshold: float) -> int:
@@ -257,13 +262,6 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     a, b = np.unique(a), np.unique(b)
     n_common = len(np.intersect1d(a, b, assume_unique=True))
     return n_common / (len(a) + len(b) - n_common)
-
-
-def _root(parent: list[int], i: int) -> int:
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
 
 
 def _signatures(texts: _Texts, *, n_permutations: int, seed: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Reports for people: one self-contained page on a model, one on a comparison, and a table for the terminal."""
 
 from pipeline.report.comparison import comparison_report, comparison_table, verdict_sentence
-from pipeline.report.evaluation import Drift, Evaluation, ReportRow, evaluation_report
+from pipeline.report.drift import Drift, measure_drift
+from pipeline.report.evaluation import Evaluation, ReportRow, evaluation_report
 
 __all__ = [
     "Drift",
@@ -10,5 +11,6 @@ __all__ = [
     "comparison_report",
     "comparison_table",
     "evaluation_report",
+    "measure_drift",
     "verdict_sentence",
 ]

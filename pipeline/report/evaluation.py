@@ -16,6 +16,7 @@ from pipeline.metrics import (
     coverage_curve,
 )
 from pipeline.report.doubts import Doubt, doubted_labels
+from pipeline.report.drift import Drift
 from pipeline.report.figures import curve, interval_bar
 from pipeline.report.page import Safe, fold, link, page, percent, points, section, table, tag
 
@@ -23,6 +24,7 @@ _MOST_LABELS_IN_MATRIX = 25
 _MOST_ARTICLES_IN_CELL = 25
 _MOST_CHARACTERS = 3_000
 _MOST_DOUBTS = 40
+_MOST_REMOVED = 60
 _MOST_ARTICLES = 300
 _N_OPEN = 2
 _QUARTERS = {"q1": "shortest quarter", "q2": "second", "q3": "third", "q4": "longest quarter"}
@@ -49,15 +51,6 @@ class ReportRow:
     def is_right(self) -> bool:
         """Whether the answer is the truth."""
         return set(self.true) == set(self.predicted)
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """How far new articles are from those of training in one respect: 0 is alike; `note` says how to read it."""
-
-    name: str
-    distance: float
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,9 +336,11 @@ def _article(evaluation: Evaluation, i: int, *, is_open: bool = False) -> Safe:
         "span", tag("b", row.title or row.body[:80] or row.id), " ", verdict, tag("span", meta, class_="meta")
     )
     body = row.body if len(row.body) <= _MOST_CHARACTERS else f"{row.body[:_MOST_CHARACTERS]} […]"
-    removed = [tag("p", line, class_="removed") for line in row.removed[:60]]
-    if removed:
-        removed.insert(0, tag("p", f"Removed before reading, {len(row.removed)} lines:", class_="note article"))
+    lines = [line for line in row.removed if line.strip()]
+    removed = [tag("p", line, class_="removed") for line in lines[:_MOST_REMOVED]]
+    if lines:
+        shown = f", {_MOST_REMOVED} shown" if len(lines) > _MOST_REMOVED else ""
+        removed.insert(0, tag("p", f"Removed before reading, lines: {len(lines)}{shown}", class_="note article"))
     return fold(summary, tag("p", body, class_="article"), *removed, key=f"article-{i}", is_open=is_open)
 
 
@@ -401,9 +396,12 @@ def _named(evaluation: Evaluation, i: int, plan: _Plan) -> Safe:
 def _drift(evaluation: Evaluation) -> Safe:
     if not evaluation.drift:
         return Safe()
-    rows = [[one.name, f"{one.distance:.3f}", tag("td", one.note, class_="wide")] for one in evaluation.drift]
-    note = "How far these articles are from those of training, 0 for alike."
-    return section("drift", "Drift since training", table(["", "Distance", ""], rows), note=note)
+    rows = [
+        [one.name, f"{one.distance:.3f}", f"{one.usual:.3f}", tag("td", one.note, class_="wide")]
+        for one in evaluation.drift
+    ]
+    note = "How far these articles are from those of training: 0 is alike. Beside it what as many held-out training articles show."
+    return section("drift", "Drift since training", table(["", "Distance", "Without drift", ""], rows), note=note)
 
 
 def _cells(evaluation: Evaluation, plan: _Plan) -> Safe:

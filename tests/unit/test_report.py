@@ -19,6 +19,7 @@ from pipeline.report import (
     comparison_report,
     comparison_table,
     evaluation_report,
+    measure_drift,
     verdict_sentence,
 )
 from pipeline.report.doubts import doubted_labels
@@ -98,7 +99,7 @@ def evaluation(n: int = 60, **given: object) -> Evaluation:
     fields: dict[str, object] = {
         "title": "Topic, linear", "metrics": metrics, "labels": LABELS, "rows": rows_of(y, probabilities), "slices": slices,
         "probabilities": probabilities, "n_worst": 5, "facts": {"model": "3f9a"}, "shortcut": {"flip_rate": 0.02},
-        "conflicts": [[0, 1]], "drift": [Drift("words", 0.1, "share unseen")],
+        "conflicts": [[0, 1]], "drift": [Drift("words", 0.1, 0.05, "share unseen")],
     }  # fmt: skip
     return Evaluation(**(fields | given))  # type: ignore[arg-type]
 
@@ -269,3 +270,16 @@ def test_the_better_model_is_named_whichever_comes_first() -> None:
     good, bad = (np.where(rng.random(400) < right, y, (y + 1) % 3) for right in (0.95, 0.8))
     found = compare_many(y, {"old": bad, "new": good}, n_draws=50, seed=0)["new"]
     assert verdict_sentence("old", "new", found).startswith("new is better: old minus new is −")
+
+
+def test_drift_is_usual_for_the_same_kind_of_articles_and_large_for_others() -> None:
+    rng = np.random.default_rng(5)
+    old, other = ([" ".join(f"{name}{i}" for i in np.minimum(rng.zipf(1.5, length), 500)) for _ in range(200)]
+                  for name, length in (("a", 80), ("b", 300)))  # fmt: skip
+    alike = {one.name: one for one in measure_drift(old[:150], old[150:])}
+    apart = {one.name: one for one in measure_drift(old[:150], other[:50])}
+    assert alike["words"].distance == pytest.approx(alike["words"].usual, abs=0.05)
+    assert alike["length"].distance == 0 and apart["length"].distance == 1
+    assert apart["words"].distance == pytest.approx(1) and apart["unseen words"].distance == 1
+    assert all(one.usual < 0.3 for one in apart.values())
+    assert measure_drift([], ["a"]) == measure_drift(["a"] * 9, []) == []
