@@ -367,7 +367,7 @@ def _log_model(run_id: str, folder: Path) -> None:
         Schema([ColSpec("string", "id"), ColSpec("string", "label"), ColSpec("double", "probability")]),
     )
     with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # advice on type hints, which would become a second schema
+        warnings.showwarning = _drop_warning  # advice on type hints, which would become a second schema
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(__file__).parent / "pyfunc_model.py"),
@@ -376,6 +376,10 @@ def _log_model(run_id: str, folder: Path) -> None:
             input_example={"text": ["Oil prices rose on Monday after the producers' meeting."]},
             pip_requirements=["slugline"],
         )
+
+
+def _drop_warning(*_: object, **__: object) -> None:
+    """Nothing is shown: MLflow turns filters off for its advice, so that they alone do not silence it."""
 
 
 def _register(
