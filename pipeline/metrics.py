@@ -148,8 +148,9 @@ def evaluate_single(
     n, k = probabilities.shape
     decided = probabilities.argmax(axis=1) if y_pred is None else np.asarray(y_pred)
     sets = np.eye(k, dtype=bool)[decided] if sets is None else np.asarray(sets, dtype=bool)
-    names = [*labels, UNKNOWN] if (np.asarray(y_true) < 0).any() else list(labels)
-    y_true = np.where(np.asarray(y_true) < 0, len(labels), y_true)
+    unnamed = (np.asarray(y_true) < 0) | (np.asarray(y_true) >= len(labels))
+    names = [*labels, UNKNOWN] if unnamed.any() else list(labels)
+    y_true = np.where(unnamed, len(labels), y_true)
     known = y_true < k
     p_true = np.where(known, probabilities[np.arange(n), np.where(known, y_true, 0)], 0.0)
     confidence, correct = probabilities[np.arange(n), decided], decided == y_true

@@ -106,6 +106,7 @@ def test_a_true_label_the_model_never_saw_counts_as_wrong() -> None:
     assert unnamed.n == 3 and unnamed.accuracy == pytest.approx(2 / 3)
     assert unnamed.per_label[UNKNOWN].support == 1 and unnamed.per_label[UNKNOWN].f1 == 0
     assert unnamed.macro_f1 == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert evaluate_single(np.array([0, 9, 1]), probabilities, ["a", "b"], n_draws=50, seed=0) == unnamed
     named = evaluate_single(np.array([0, 2, 1]), probabilities, ["a", "b", "weather"], n_draws=50, seed=0)
     assert named.per_label["weather"].support == 1 and named.macro_f1 == unnamed.macro_f1
     assert named.coverage == pytest.approx(2 / 3)
