@@ -14,15 +14,19 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.classifiers import stance_cues
+from pipeline.classifiers import claim_cues, stance_cues
 from pipeline.document import Example
 
 Field: TypeAlias = Literal[
     "text", "title", "all", "lead", "masked", "sentence", "near", "before", "after", "claim", "overlap",
     "anonymous", "placed", "clause", "side_before", "side_after", "cues",
+    "passages", "crossed", "attitude",
 ]  # fmt: skip
+CLAIM_FIELDS = frozenset({"passages", "crossed", "attitude"})
 CUE_FIELDS = frozenset({"anonymous", "placed", "clause", "side_before", "side_after", "cues"})
-TARGET_FIELDS = frozenset({"masked", "sentence", "near", "before", "after", "claim", "overlap"}) | CUE_FIELDS
+TARGET_FIELDS = (
+    frozenset({"masked", "sentence", "near", "before", "after", "claim", "overlap"}) | CUE_FIELDS | CLAIM_FIELDS
+)
 MASK = "targetmention"
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*\s+|\n+")
@@ -76,6 +80,8 @@ def view(example: Example, field: Field, window: int) -> View:
             return _around(example, field, window)
         case "anonymous" | "placed" | "clause" | "side_before" | "side_after" | "cues":
             return _unread(_cues(example, field))
+        case "passages" | "crossed" | "attitude":
+            return _unread(_claimed(example, field) if example.target and mention_of(example) is None else "")
 
 
 def mention_of(example: Example) -> tuple[int, int] | None:
@@ -111,6 +117,17 @@ def _cues(example: Example, field: str) -> str:
             return stance_cues.clause(words, place)
         case _:
             return stance_cues.side(words, place, before=field == "side_before")
+
+
+def _claimed(example: Example, field: str) -> str:
+    claim = example.target or ""
+    match field:
+        case "passages":
+            return claim_cues.passages(claim, example.text)
+        case "crossed":
+            return claim_cues.crossed(claim, example.text)
+        case _:
+            return claim_cues.cues(claim, example.title, example.text)
 
 
 def _unread(text: str) -> View:
