@@ -54,32 +54,28 @@ def verdict_sentence(first: str, other: str, found: Comparison) -> str:
 
 
 def comparison_table(first: str, others: Mapping[str, Comparison]) -> Table:
-    """A rich table: one line a model, the first against each."""
+    """A rich table that fits 80 columns: for each other model (B), its measures beside those of the first (A)."""
+    from rich import box
     from rich.table import Table
 
-    shown = Table(title=f"{first} (A) against", title_justify="left", header_style="bold")
-    for name in ("model (B)", "verdict"):
-        shown.add_column(name)
-    for name in (
-        "accuracy A",
-        "B",
-        "A − B, points",
-        "95 % interval",
-        "macro-F1 A − B",
-        "95 % interval",
-        "p",
-        "detectable",
-    ):
-        shown.add_column(name, justify="right")
+    shown = Table(box=box.SIMPLE_HEAD, title=f"A: {_plain(first)}", title_justify="left")
+    shown.add_column("measure")
+    for name in ("A", "B", "A − B", "95 % interval", "p"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for name, found in others.items():
         colour = {Verdict.A_BETTER: "green", Verdict.B_BETTER: "red"}.get(found.verdict, "dim")
-        shown.add_row(
-            _plain(name), f"[{colour}]{found.verdict}[/]", percent(found.accuracy.a), percent(found.accuracy.b),
-            signed_points(found.accuracy.difference), points(found.accuracy.interval),
-            signed_points(found.macro_f1.difference), points(found.macro_f1.interval), p_value(found.p_adjusted),
-            f"{100 * found.detectable:.1f}",
-        )  # fmt: skip
+        shown.add_row(f"B: {_plain(name)}")
+        shown.add_row(f"[{colour}]{found.verdict}[/]")
+        shown.add_row("accuracy", *_measured(found.accuracy), p_value(found.p_adjusted))
+        shown.add_row("macro-F1", *_measured(found.macro_f1), "")
+        for label, one in found.per_label.items():
+            shown.add_row(f"F1 {_plain(label)}", *_measured(one), "")
+        shown.add_row(f"[dim]detectable: {100 * found.detectable:.1f} points[/]", end_section=True)
     return shown
+
+
+def _measured(one: Difference) -> tuple[str, str, str, str]:
+    return percent(one.a), percent(one.b), signed_points(one.difference), points(one.interval)
 
 
 def p_value(p: float) -> str:

@@ -256,12 +256,14 @@ def test_the_comparison_says_who_is_better_and_what_could_have_been_seen(compare
     assert f"{len(changed)} articles answered differently" in reader.said
 
 
-def test_the_terminal_table_has_a_line_a_model(compared: dict[str, Comparison]) -> None:
+def test_the_terminal_table_fits_80_columns_and_says_who_is_better(compared: dict[str, Comparison]) -> None:
     out = io.StringIO()
-    Console(file=out, width=160).print(comparison_table("linear", compared))
-    lines = out.getvalue().splitlines()
-    assert any("small <b>" in line and "A better" in line and "< 0.001" in line for line in lines)
-    assert any("twin" in line and "not distinguishable" in line for line in lines)
+    Console(file=out, width=80).print(comparison_table("linear", compared))
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert lines[lines.index("B: small <b>") + 1] == "A better"
+    assert lines[lines.index("B: small <b>") + 2].endswith("< 0.001")
+    assert lines[lines.index("B: twin") + 1] == "not distinguishable"
 
 
 def test_the_better_model_is_named_whichever_comes_first() -> None:
