@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from pipeline.separate import Html
 from pipeline.separate.augment import augmented
 from pipeline.separate.features import NAMES, Features, extract
 from pipeline.separate.html import CUES, HtmlLimits
-from pipeline.separate.labelled import LabelledDocument, read_documents, read_rows, text_of, with_kinds
+from pipeline.separate.labelled import SEED, UNKNOWN, LabelledDocument, read_documents, read_rows, text_of, with_kinds
 from pipeline.separate.model import EMBEDDING_STEP, KINDS, LineModel, vocabulary
 from pipeline.separate.network import Answer, Batch, LineNetwork, Shape
 from pipeline.separate.pages import read_pages, with_page_kinds
@@ -83,6 +83,7 @@ class Training(BaseConfig):
     max_phrases: int = Field(ge=100)
     encoder: str
     word_smoothing: float = Field(gt=0)
+    seed_copies: int = Field(ge=1)
     max_lines: int = Field(ge=10)
     seed: int
     n_threads: int = Field(ge=1)
@@ -229,6 +230,9 @@ class Batches:
         settings = self.config.training
         chosen: list[LabelledDocument] = []
         for variants in self.pages.values():
+            if variants[0].variant == SEED:
+                chosen.extend(variants * settings.seed_copies)
+                continue
             picks = rng.permutation(len(variants))[: settings.documents_per_page]
             chosen.extend(variants[i] for i in picks)
         held: list[LabelledDocument] = []
@@ -245,6 +249,7 @@ class Batches:
 
     def tensors(self, documents: list[LabelledDocument], rng: np.random.Generator) -> tuple[Batch, Labels]:
         settings = self.config.training
+        documents = [self._hidden(d) if rng.random() < settings.cueless_share else d for d in documents]
         features = extract([text_of(d) for d in documents], max_lines=settings.max_lines)
         lines = features.lines
         wordless = (rng.random(len(documents)) < settings.wordless_share)[lines.text]
@@ -257,7 +262,7 @@ class Batches:
             bags.append(_bag(rows[kept], known[kept], len(lines)))
         labels = self._labels(documents)
         hints = self._hints(labels, lines.text, len(documents), rng)
-        batch = _batch(features, bags, self.normal, *self._cues(documents, rng), hints)
+        batch = _batch(features, bags, self.normal, *self._cues(documents), hints)
         return batch, labels
 
     def _hints(self, labels: Labels, text: np.ndarray, n_documents: int, rng: np.random.Generator) -> np.ndarray:
@@ -267,13 +272,17 @@ class Batches:
         body = labels.body.numpy()
         return np.stack([told & (body == 1), told & (body == 0)], axis=1)
 
-    def _cues(self, documents: list[LabelledDocument], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        hidden = rng.random(len(documents)) < self.config.training.cueless_share
-        cues, has = [], []
-        for document, hide in zip(documents, hidden, strict=True):
-            shown = document.cues if document.cues is not None and not hide else None
-            cues.append(np.zeros((len(document.lines), self.n_cues), np.float32) if shown is None else shown)
-            has.append(np.full(len(document.lines), shown is not None))
+    def _hidden(self, document: LabelledDocument) -> LabelledDocument:
+        """An HTML page as plain text. What is the body of a page that is no article cannot be told from text alone."""
+        if document.cues is None:
+            return document
+        document = replace(document, cues=None)
+        return document if document.is_article else replace(document, body=np.full(len(document.lines), UNKNOWN, np.int8))
+
+    def _cues(self, documents: list[LabelledDocument]) -> tuple[np.ndarray, np.ndarray]:
+        empty = [np.zeros((len(d.lines), self.n_cues), np.float32) for d in documents]
+        cues = [zeros if d.cues is None else d.cues for d, zeros in zip(documents, empty, strict=True)]
+        has = [np.full(len(d.lines), d.cues is not None) for d in documents]
         return np.concatenate(cues), np.concatenate(has)
 
     def _labels(self, documents: list[LabelledDocument]) -> Labels:

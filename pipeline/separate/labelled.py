@@ -19,6 +19,8 @@ from pipeline.separate.characters import LINE_BREAKS
 from pipeline.separate.model import KINDS
 
 UNKNOWN = -1
+SEED = "seed"
+"""The variant of articles written for the project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _document(row: dict[str, Any]) -> LabelledDocument:
     page_type = row.get("page_type", "article")
     return LabelledDocument(
         id=row["id"],
-        variant=row.get("variant", "html" if cues is not None else "seed"),
+        variant=row.get("variant", "html" if cues is not None else SEED),
         site=site_of(row),
         lines=tuple(_line_text(line).translate(_TO_BLANK) for line in lines),
         body=body,
