@@ -79,14 +79,14 @@ def test_intervals_are_those_of_a_plain_loop_over_resampled_documents() -> None:
     predicted = probabilities.argmax(axis=1)
     rng = np.random.default_rng(5)
     draws = []
-    for _ in range(2000):
+    for _ in range(500):
         index = rng.integers(0, 200, 200)
         right = predicted[index] == y[index]
         draws.append((right.mean(), f1_score(y[index], predicted[index], average="macro")))
     plain = np.percentile(draws, [2.5, 97.5], axis=0)
     metrics = evaluate_single(y, probabilities, LABELS, n_draws=2000, seed=7)
-    np.testing.assert_allclose(metrics.intervals["accuracy"], plain[:, 0], atol=0.01)
-    np.testing.assert_allclose(metrics.intervals["macro_f1"], plain[:, 1], atol=0.01)
+    np.testing.assert_allclose(metrics.intervals["accuracy"], plain[:, 0], atol=0.015)
+    np.testing.assert_allclose(metrics.intervals["macro_f1"], plain[:, 1], atol=0.015)
 
 
 def test_intervals_hold_the_true_value_about_95_times_in_100() -> None:
