@@ -19,7 +19,9 @@ from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
 from pipeline.document import Example
 from pipeline.errors import ArtifactError
 
-ClassifierConfig: TypeAlias = Annotated[LinearConfig | EmbeddingConfig | MarkedConfig | EnsembleConfig, Field(discriminator="kind")]
+ClassifierConfig: TypeAlias = Annotated[
+    LinearConfig | EmbeddingConfig | MarkedConfig | EnsembleConfig, Field(discriminator="kind")
+]
 
 
 class Classifier(Protocol):

@@ -67,7 +67,9 @@ class Encoder:
         tokenizer, model = self._load()
         found = [tokenizer.encode(text[: 12 * self.max_tokens]) for text in texts]
         last = tokenizer.token_to_id("[SEP]")
-        spelt = [one.ids if len(one.ids) <= self.max_tokens else [*one.ids[: self.max_tokens - 1], last] for one in found]
+        spelt = [
+            one.ids if len(one.ids) <= self.max_tokens else [*one.ids[: self.max_tokens - 1], last] for one in found
+        ]
         longest = max(map(len, spelt))
         ids, mask = np.zeros((len(spelt), longest), np.int64), np.zeros((len(spelt), longest), np.int64)
         for row, tokens in enumerate(spelt):

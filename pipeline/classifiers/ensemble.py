@@ -103,9 +103,10 @@ class EnsembleClassifier:
 
 def stacking_weights(held_out: list[Array], member: Flags, *, multi_label: bool) -> Array:
     """The weight of each member, at or above zero, that gives the labels the highest likelihood."""
-    usable = ~np.any([np.isnan(p).any(axis=1) for p in held_out], axis=0)
+    unknown = np.any([np.isnan(p) for p in held_out], axis=0)
+    usable = ~unknown.any(axis=1) if multi_label else (member & ~unknown).any(axis=1)
     truth = member[usable]
-    parts = [(_logits if multi_label else _logs)(p[usable]) for p in held_out]
+    parts = [(_logits if multi_label else _logs)(np.nan_to_num(p[usable], nan=0.0)) for p in held_out]
     if not usable.any():
         return np.full(len(held_out), 1.0 / len(held_out))
 

