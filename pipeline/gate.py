@@ -23,6 +23,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 OPEN_PATHS = frozenset(("/healthz", "/readyz"))
 """What is answered without a token and however many requests wait."""
 
+N_TIMES_HEARD = 4
+"""A request that is too large is let finish up to so many times the limit, and cut off beyond."""
+
 
 class Gate:
     """Wraps an ASGI application. `hosts` None allows every Host header; `token` None asks for none."""
@@ -74,23 +77,25 @@ class Gate:
 
     async def _read(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
         stated = headers.get(b"content-length", b"0")
-        if stated.isdigit() and len(stated) < 20 and int(stated) > self.max_bytes:
-            await self._refuse_size(send)
-            return
-        body = bytearray()
+        is_large = stated.isdigit() and (len(stated) > 18 or int(stated) > self.max_bytes)
+        body, n_read = bytearray(), 0
         try:
             async with asyncio.timeout(self.timeout_s):
                 while (message := await receive())["type"] == "http.request":
                     body += message.get("body", b"")
-                    if len(body) > self.max_bytes:
-                        await self._refuse_size(send)
-                        return
-                    if not message.get("more_body", False):
+                    n_read += len(message.get("body", b""))
+                    if is_large or n_read > self.max_bytes:
+                        is_large = True
+                        body.clear()  # read on a little, so that the client hears the answer
+                    if not message.get("more_body", False) or n_read > N_TIMES_HEARD * self.max_bytes:
                         break
                 else:
                     return  # the client has gone
         except TimeoutError:
             await _refuse(send, 408, "slow", "the request took too long to arrive")
+            return
+        if is_large:
+            await _refuse(send, 413, "too_large", f"over {self.max_bytes:,} bytes; send fewer articles at a time")
             return
         rest = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -98,9 +103,6 @@ class Gate:
             return rest.pop() if rest else await receive()
 
         await self.app(scope, received, send)
-
-    async def _refuse_size(self, send: Send) -> None:
-        await _refuse(send, 413, "too_large", f"over {self.max_bytes:,} bytes; send fewer articles at a time")
 
 
 _SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
@@ -110,7 +112,10 @@ _CLOSE = ((b"connection", b"close"),)
 def _host_name(host: bytes) -> str:
     """The name in a Host header, without the port; an IPv6 address without its brackets."""
     text = host.decode("latin-1").lower()
-    return text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+    if text.startswith("["):
+        name, closing, _ = text[1:].partition("]")
+        return name if closing else ""
+    return text.partition(":")[0]
 
 
 async def _refuse(send: Send, status: int, reason: str, message: str, *headers: tuple[bytes, bytes]) -> None:

@@ -381,22 +381,32 @@ def _parquet_row(batch: Any, i: int, name: str, row: int, limits: Limits) -> Row
 
 
 def _warc_rows(stream: BinaryIO, name: str, limits: Limits) -> Iterator[Row | Rejected]:
-    from fastwarc.warc import ArchiveIterator, WarcRecordType
-
-    kinds = WarcRecordType.response | WarcRecordType.conversion
-    records = ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="all", stream_detect=False)
+    records: Iterator[Any] | None = None
+    source = _UntilDamage(stream)
     row = 0
     while True:
         row += 1
         try:
-            record = next(records)
-            outcome = _warc_row(record, name, row, limits)
-        except StopIteration:
-            return
-        except (ValueError, OSError) as error:
+            records = records or _warc_records(source)
+            record = next(records, None)
+            outcome = None if record is None else _warc_row(record, name, row, limits)
+        except (KeyboardInterrupt, SystemExit, _TooLarge):
+            raise
+        except BaseException as error:  # a panic of its Rust code is no Exception
             yield _reject(name, row, "invalid_warc", f"damaged from this record on ({str(error)[:120]})")
             return
+        if outcome is None:
+            break
         yield outcome
+    if source.damage:
+        yield _reject(name, row, "truncated", f"damaged from here on ({source.damage}); fetch the file again")
+
+
+def _warc_records(stream: Any) -> Iterator[Any]:
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    kinds = WarcRecordType.response | WarcRecordType.conversion
+    return ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="all", stream_detect=False)
 
 
 def _warc_row(record: Any, name: str, row: int, limits: Limits) -> Row | Rejected:
@@ -410,6 +420,9 @@ def _warc_row(record: Any, name: str, row: int, limits: Limits) -> Row | Rejecte
     data = record.reader.read(limits.max_article_bytes + 1)
     if len(data) > limits.max_article_bytes:
         return Rejected(uri, "too_large", f"{name}, record {row}: over {limits.max_article_bytes:,} bytes")
+    is_packed = record.http_headers and (record.http_headers.get("Content-Encoding") or record.http_headers.get("Transfer-Encoding"))
+    if len(data) < record.content_length and not is_packed:
+        return Rejected(uri, "truncated", f"{name}, record {row}: {len(data):,} of {record.content_length:,} bytes; fetch the file again")
     return _warc_article(data, uri, name, row, "plain" in kind.lower(), limits)
 
 
@@ -476,6 +489,8 @@ class _NoColumn(Exception):
 def _read_all(stream: BinaryIO, limits: Limits, name: str, limit: int | None = None) -> bytes:
     bound = limit or limits.max_file_bytes
     data = stream.read(bound + 1)
+    while len(data) <= bound and (more := stream.read(bound + 1 - len(data))):
+        data += more  # a damaged stream gives what it has first, and raises when asked for more
     if len(data) > bound:
         raise _TooLarge(f"{name}: over {bound:,} bytes; raise the limit in configs/inputs.yaml if it is meant to be that large")
     return data
@@ -501,11 +516,24 @@ class _Bounded(io.RawIOBase):
     def seekable(self) -> bool:
         return False
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Where the stream stands, which is all that fastwarc asks for; it cannot be moved."""
+        if (offset, whence) != (0, io.SEEK_CUR):
+            raise io.UnsupportedOperation("seek")
+        return self._n_out
+
+    def tell(self) -> int:
+        return self._n_out
+
     def read(self, size: int = -1) -> bytes:
-        chunks, wanted = [], size if size >= 0 else sys.maxsize
-        while wanted > 0 and (chunk := self._checked(self._unpack(self._inner.read, min(wanted, 1 << 20)))):
-            chunks.append(chunk)
-            wanted -= len(chunk)
+        chunks, wanted = list[bytes](), size if size >= 0 else sys.maxsize
+        try:
+            while wanted > 0 and (chunk := self._checked(self._unpack(self._inner.read1, min(wanted, 1 << 20)))):
+                chunks.append(chunk)
+                wanted -= len(chunk)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            if not chunks:
+                raise
         return b"".join(chunks)
 
     def readline(self, size: int | None = -1) -> bytes:  # type: ignore[override]
@@ -528,6 +556,26 @@ class _Bounded(io.RawIOBase):
                 f"{self._name}: expands over {self._limits.max_expansion:g} times (max_expansion): a decompression bomb?"
             )
         return data
+
+
+class _UntilDamage:
+    """A stream that ends where its data are damaged, for a reader that would lose what it has read ahead."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream, self.damage = stream, ""
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return b"" if self.damage else self._stream.read(size)
+        except (EOFError, zlib.error, gzip.BadGzipFile, _TooLarge) as error:
+            self.damage = str(error)[:120]
+            return b""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 class _Counter(io.RawIOBase):

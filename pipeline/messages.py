@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class GivenArticle(BaseModel):
@@ -21,7 +23,7 @@ class SeparateQuestion(BaseModel):
 
 
 class ScoreQuestion(SeparateQuestion):
-    targets: list[str] = []
+    targets: list[Annotated[str, StringConstraints(pattern=r"\w", max_length=200)]] = []
 
 
 class Reason(BaseModel):

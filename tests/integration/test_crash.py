@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -14,9 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 from archives import archive, finished, start, topic_model
+from conftest import ROOT
 
-N_ARTICLES = 3000
-N_KILLS = 5
+N_ARTICLES = 1200
+N_KILLS = int(os.environ.get("SLUGLINE_KILLS", "3"))
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +26,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an archive and what one process, left alone, makes of it."""
     folder = tmp_path_factory.mktemp("job")
     archive(folder / "a.jsonl", N_ARTICLES)
+    (folder / "configs").mkdir()
+    settings = (ROOT / "configs" / "score.yaml").read_text(encoding="utf-8")
+    (folder / "configs" / "score.yaml").write_text(re.sub("batch_articles: [0-9]+", "batch_articles: 60", settings), encoding="utf-8")
     code, _, errors = finished(folder, *words("whole.jsonl"), "--processes", "1")
     assert code == 0, errors
     return folder
 
 
 def words(output: str) -> tuple[str | Path, ...]:
-    return ("score", "a.jsonl", "--model", topic_model(), "--evidence", "0", "-o", output)
+    return ("score", "a.jsonl", "--config-dir", "configs", "--model", topic_model(), "--evidence", "0", "-o", output)
 
 
 def workers(driver: psutil.Process) -> list[psutil.Process]:
