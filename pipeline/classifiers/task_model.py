@@ -301,7 +301,7 @@ def _digest_over(header: dict[str, Any]) -> str:
 def _verified(folder: Path) -> dict[str, Any]:
     try:
         header = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(
             f"{folder}: holds no readable model.json ({error}); train the task, or name another model"
         ) from None
