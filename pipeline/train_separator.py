@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -125,7 +124,12 @@ def read_inputs(inputs: Inputs) -> list[LabelledDocument]:
     """
     pages = [page for path in _there(inputs.pages) for page in read_pages(path, HtmlLimits(**inputs.html.model_dump()))]
     documents = [document for path in _there(inputs.lines) for document in read_documents(path)]
-    typed = {(row["id"], row["variant"]): row for path in _there(inputs.typed) for row in read_rows(path) if row["split"] == inputs.typed_split}
+    typed = {
+        (row["id"], row["variant"]): row
+        for path in _there(inputs.typed)
+        for row in read_rows(path)
+        if row["split"] == inputs.typed_split
+    }
     by_hand = {key: [line["kind"] for line in row["lines"]] for key, row in typed.items()}
     documents = with_kinds(documents, by_hand, weight=inputs.typed_weight)
     documents = with_page_kinds(documents, pages) + [page.document for page in pages]
@@ -218,13 +222,17 @@ class Labels:
 class Batches:
     """Documents, changed anew in every epoch, as batches of tensors."""
 
-    def __init__(self, documents: Sequence[LabelledDocument], words: Vocabulary, normal: Normal, n_cues: int, config: Config):
+    def __init__(
+        self, documents: Sequence[LabelledDocument], words: Vocabulary, normal: Normal, n_cues: int, config: Config
+    ):
         self.words, self.phrases = vocabulary(words.words), vocabulary(words.phrases)
         self.normal, self.n_cues, self.config = normal, n_cues, config
         self.pages: dict[str, list[LabelledDocument]] = {}
         for document in documents:
             self.pages.setdefault(f"{document.id}|{document.cues is not None}", []).append(document)
-        self.lenders = [d for d in documents if (d.body == 0).sum() >= 3 and d.cues is None]
+        lenders = [d for d in documents if (d.body == 0).sum() >= 3 and d.cues is None]
+        own = [d for d in lenders if d.variant == SEED]
+        self.lenders = lenders + own * config.training.seed_copies
 
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Batch, Labels]]:
         settings = self.config.training
@@ -277,7 +285,9 @@ class Batches:
         if document.cues is None:
             return document
         document = replace(document, cues=None)
-        return document if document.is_article else replace(document, body=np.full(len(document.lines), UNKNOWN, np.int8))
+        return (
+            document if document.is_article else replace(document, body=np.full(len(document.lines), UNKNOWN, np.int8))
+        )
 
     def _cues(self, documents: list[LabelledDocument]) -> tuple[np.ndarray, np.ndarray]:
         empty = [np.zeros((len(d.lines), self.n_cues), np.float32) for d in documents]
@@ -292,7 +302,9 @@ class Batches:
             torch.from_numpy(np.concatenate([d.body for d in documents]).astype(np.float32)),
             torch.from_numpy(np.concatenate([d.kinds for d in documents]).astype(np.int64)),
             torch.from_numpy(np.concatenate(weights).astype(np.float32)),
-            torch.from_numpy(np.concatenate([w * d.kind_weight for w, d in zip(weights, documents, strict=True)]).astype(np.float32)),
+            torch.from_numpy(
+                np.concatenate([w * d.kind_weight for w, d in zip(weights, documents, strict=True)]).astype(np.float32)
+            ),
             torch.tensor([float(d.is_article) for d in documents]),
         )
 
@@ -354,7 +366,9 @@ def member_loss(answer: Answer, labels: Labels, settings: Training) -> torch.Ten
     typed = labels.kinds > 0
     if typed.any():
         per_line = functional.cross_entropy(kinds[typed], labels.kinds[typed] - 1, reduction="none")
-        loss = loss + settings.kind_weight * (per_line * labels.kind_weight[typed]).sum() / labels.kind_weight[typed].sum()
+        loss = (
+            loss + settings.kind_weight * (per_line * labels.kind_weight[typed]).sum() / labels.kind_weight[typed].sum()
+        )
     if settings.article_weight and len(article) == len(labels.is_article):
         loss = loss + settings.article_weight * functional.binary_cross_entropy_with_logits(article, labels.is_article)
     return loss
@@ -363,9 +377,7 @@ def member_loss(answer: Answer, labels: Labels, settings: Training) -> torch.Ten
 Weights = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
-def train(
-    documents: Sequence[LabelledDocument], words: Vocabulary, config: Config, n_cues: int, after_epoch: Any = None
-) -> Weights:
+def train(documents: Sequence[LabelledDocument], words: Vocabulary, config: Config, n_cues: int) -> Weights:
     """Arrays and settings for `LineModel.of`; the same documents, settings and thread count give the same ones."""
     settings = config.training
     torch.set_num_threads(settings.n_threads)
@@ -383,15 +395,21 @@ def train(
             began = time.monotonic()
             network.train()
             losses = [_step(network, averaged, optimizer, schedule, pair, settings) for pair in batches.epoch(rng)]
-            log.info("epoch %d of %d: loss %.4f, %.0f s", epoch + 1, settings.epochs, np.mean(losses), time.monotonic() - began)
-            if after_epoch is not None:
-                after_epoch(epoch, LineModel.of(*weights_of(averaged.module, words, normal, config)))
+            log.info(
+                "epoch %d of %d: loss %.4f, %.0f s",
+                epoch + 1,
+                settings.epochs,
+                np.mean(losses),
+                time.monotonic() - began,
+            )
     return weights_of(averaged.module, words, normal, config)
 
 
 def _network(config: Config, words: Vocabulary, n_cues: int) -> LineNetwork:
     table = torch.from_numpy(words.vectors.astype(np.float32) * EMBEDDING_STEP)
-    return LineNetwork(words=table, n_dense=len(NAMES), n_phrases=len(words.phrases), n_cues=n_cues, shape=config.network)
+    return LineNetwork(
+        words=table, n_dense=len(NAMES), n_phrases=len(words.phrases), n_cues=n_cues, shape=config.network
+    )
 
 
 def _optimizer(network: LineNetwork, settings: Training, n_steps: int) -> tuple[torch.optim.Optimizer, Any]:
@@ -404,7 +422,9 @@ def _optimizer(network: LineNetwork, settings: Training, n_steps: int) -> tuple[
         ],
         lr=settings.learning_rate,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=n_steps + 50, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=n_steps + 50, pct_start=0.15
+    )
     return optimizer, schedule
 
 
@@ -453,9 +473,11 @@ def save_model(weights: dict[str, np.ndarray], settings: dict[str, Any], folder:
     write_json(settings, folder / "model.json")
 
 
-def weights_of(network: LineNetwork, words: Vocabulary, normal: Normal, config: Config) -> Weights:
+def weights_of(network: torch.nn.Module, words: Vocabulary, normal: Normal, config: Config) -> Weights:
     """The arrays and settings that `LineModel.of` takes and `models/separator` holds."""
-    weights = {name: p.detach().numpy().astype(np.float32) for name, p in network.named_parameters()}
+    weights: dict[str, np.ndarray] = {
+        name: p.detach().numpy().astype(np.float32) for name, p in network.named_parameters()
+    }
     del weights["words.weight"]
     table = weights.pop("phrases.weight")
     weights["phrases.table"] = np.clip(np.round(table / EMBEDDING_STEP), -127, 127).astype(np.int8)
@@ -471,8 +493,3 @@ def weights_of(network: LineNetwork, words: Vocabulary, normal: Normal, config: 
         "calibration": [1.0, 0.0],
     }
     return weights, settings
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    print(run(Config.load(home() / "configs" / "train_separator.yaml", sys.argv[1:]), home() / "models" / "separator"), file=sys.stderr)

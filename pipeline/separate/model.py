@@ -12,9 +12,10 @@ read the same features; their logits are averaged.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -54,7 +55,7 @@ class LineModel:
     weights: dict[str, np.ndarray]
     words: HashTable
     phrases: HashTable
-    settings: dict[str, object]
+    settings: Mapping[str, Any]
 
     @classmethod
     def load(cls, folder: Path) -> LineModel:
@@ -73,7 +74,7 @@ class LineModel:
         return cls.of(weights, settings)
 
     @classmethod
-    def of(cls, weights: dict[str, np.ndarray], settings: dict[str, object]) -> LineModel:
+    def of(cls, weights: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> LineModel:
         """The model of such weights, all rounded to what the arithmetic holds exactly."""
         rounded: dict[str, np.ndarray] = {}
         for name, values in weights.items():
@@ -83,9 +84,16 @@ class LineModel:
                 rounded[name] = np.vstack([np.zeros((1, values.shape[1])), values]).astype(np.float32)
             elif not name.endswith(".keys"):
                 rounded[name] = (np.round(values / WEIGHT_STEP) * WEIGHT_STEP).astype(np.float32)
-        too_large = [n for n, v in rounded.items() if n.endswith(".weight") and np.abs(v).sum(axis=1).max() > MAX_ROW_SUM]
+        for name in [n for n in rounded if ".before." in n or ".after." in n]:
+            if name.endswith(".weight"):
+                rounded[name.replace(".weight", ".joined")] = np.hstack(np.split(rounded[name].T, 3, axis=0)).copy()
+        too_large = [
+            n for n, v in rounded.items() if n.endswith(".weight") and np.abs(v).sum(axis=1).max() > MAX_ROW_SUM
+        ]
         if too_large:
-            raise ArtifactError(f"separator weights too large for exact sums: {', '.join(too_large)}; raise training.weight_decay")
+            raise ArtifactError(
+                f"separator weights too large for exact sums: {', '.join(too_large)}; raise training.weight_decay"
+            )
         return cls(rounded, vocabulary(weights["words.keys"]), vocabulary(weights["phrases.keys"]), settings)
 
     def __call__(
@@ -101,7 +109,7 @@ class LineModel:
         n, n_segments = len(x), len(features.lines.bounds) - 1
         scores = LineScores(np.zeros(n), np.zeros((n, len(BOILERPLATE))), np.zeros(n_segments))
         chars = np.minimum(features.lines.last - features.lines.first + 1, MAX_STORY_CHARS) / 64
-        n_members = int(self.settings["members"])  # type: ignore[call-overload]
+        n_members = int(self.settings["members"])
         for first, last in _chunks(features.lines.bounds):
             bounds = features.lines.bounds[first : last + 1]
             rows = slice(bounds[0], bounds[-1])
@@ -111,7 +119,7 @@ class LineModel:
                 scores.body[rows] += self._linear(f"members.{member}.body", h)[:, 0]
                 scores.kinds[rows] += self._linear(f"members.{member}.kinds", h)
                 scores.is_article[first:last] += self._linear(f"members.{member}.article", stretch.pooled(h))[:, 0]
-        scale, shift = self.settings["calibration"]  # type: ignore[misc]
+        scale, shift = self.settings["calibration"]
         body = np.round(_sigmoid(scores.body / n_members * scale + shift), 4)
         return LineScores(body, scores.kinds, np.round(_sigmoid(scores.is_article / n_members), 4))
 
@@ -142,10 +150,10 @@ class LineModel:
         """A member's last hidden state of each line."""
         first = self.weights[f"{name}encode.0.weight"][:, : x.shape[1]]
         h = self._relu(f"{name}encode.1", _positive(x @ first.T, self.weights[f"{name}encode.0.bias"]))
-        for i, dilation in enumerate(self.settings["dilations_before"]):  # type: ignore[arg-type]
+        for i, dilation in enumerate(self.settings["dilations_before"]):
             self._mix(f"{name}before.{i}", h, stretch, dilation)
         self._add_story(name, h, words, chars, stretch)
-        for i, dilation in enumerate(self.settings["dilations_after"]):  # type: ignore[arg-type]
+        for i, dilation in enumerate(self.settings["dilations_after"]):
             self._mix(f"{name}after.{i}", h, stretch, dilation)
         return h
 
@@ -155,7 +163,11 @@ class LineModel:
         words, n_known = self._sums("words", lines.words.line, self.words[lines.words.hash], n)
         phrases, _ = self._sums("phrases", features.phrase_lines, self.phrases[features.phrase_hashes], n)
         words = np.clip(words / np.sqrt(n_known + 1)[:, None], -MAX_ACTIVATION, MAX_ACTIVATION)
-        return _round(words), np.clip(phrases, -MAX_ACTIVATION, MAX_ACTIVATION), n_known / np.maximum(lines.words.to - lines.words.from_, 1)
+        return (
+            _round(words),
+            np.clip(phrases, -MAX_ACTIVATION, MAX_ACTIVATION),
+            n_known / np.maximum(lines.words.to - lines.words.from_, 1),
+        )
 
     def _sums(self, name: str, rows: np.ndarray, columns: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
         """(n, width) sums of the table's rows, and how many each line has; whole numbers, so exact in float32."""
@@ -173,11 +185,10 @@ class LineModel:
     def _mix(self, name: str, h: np.ndarray, stretch: _Stretch, dilation: int) -> None:
         """Add to each line what it makes of itself and of the lines `dilation` before and after."""
         width = h.shape[1]
-        weight = self.weights[f"{name}.weight"]
-        out = h @ weight[:, width : 2 * width].T
+        before, out, after = np.split(h @ self.weights[f"{name}.joined"], [width, 2 * width], axis=1)
         if dilation < len(h):
-            stretch.add_shifted(out, h @ weight[:, :width].T, dilation)
-            stretch.add_shifted(out[::-1], (h @ weight[:, 2 * width :].T)[::-1], dilation)
+            stretch.add_from_before(out, before, dilation)
+            stretch.add_from_after(out, after, dilation)
         h += _positive(out, self.weights[f"{name}.bias"])
         np.minimum(h, MAX_ACTIVATION, out=h)
 
@@ -219,12 +230,23 @@ class _Stretch:
         """The mean and the greatest of each column, side by side."""
         return _round(np.hstack([self.means(values), np.maximum.reduceat(values, self.bounds[:-1], axis=0)]))
 
-    def add_shifted(self, out: np.ndarray, values: np.ndarray, distance: int) -> None:
+    def add_from_before(self, out: np.ndarray, values: np.ndarray, distance: int) -> None:
         """Add to each row that of `distance` rows before, within a segment. Exact, so what crossed a border is taken back."""
         out[distance:] += values[:-distance]
-        crossed = np.flatnonzero(self.segment[distance:] != self.segment[:-distance])
-        at = crossed if out.strides[0] > 0 else len(out) - distance - 1 - crossed
-        out[at + distance] -= values[at]
+        crossed = self.crossed(distance)
+        out[crossed + distance] -= values[crossed]
+
+    def add_from_after(self, out: np.ndarray, values: np.ndarray, distance: int) -> None:
+        """Likewise that of `distance` rows after."""
+        out[:-distance] += values[distance:]
+        crossed = self.crossed(distance)
+        out[crossed] -= values[crossed + distance]
+
+    def crossed(self, distance: int) -> np.ndarray:
+        """The rows whose row `distance` on is in another segment."""
+        inner = self.bounds[1:-1, None]
+        rows = (inner - 1 - np.arange(distance)).ravel()
+        return np.unique(rows[(rows >= 0) & (rows < len(self.segment) - distance)]) if len(inner) else rows
 
 
 def vocabulary(keys: np.ndarray) -> HashTable:
@@ -242,7 +264,10 @@ def _chunks(bounds: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 _CHUNK_LINES = 512
-_ROUNDERS = {np.dtype(kind): kind(1.5 * 2.0**n_digits * ACTIVATION_STEP) for kind, n_digits in ((np.float32, 23), (np.float64, 52))}
+_ROUNDERS = {
+    np.dtype(kind): kind(1.5 * 2.0**n_digits * ACTIVATION_STEP)
+    for kind, n_digits in ((np.float32, 23), (np.float64, 52))
+}
 
 
 def _round(values: np.ndarray) -> np.ndarray:
