@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pipeline.metrics import evaluate_multi, evaluate_single, slice_metrics, standard_slices
 from pipeline.report import Evaluation, ReportRow, evaluation_report
 from pipeline.significance import Verdict, compare_predictions

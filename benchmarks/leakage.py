@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pipeline.leakage import jaccard, leaks, near_duplicate_groups
 
 TOPICS = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "topics"

@@ -45,8 +45,21 @@ def job(path: Path, model: Path, n_processes: int) -> tuple[float, float, float]
         "import resource, sys; sys.argv[0] = 'slugline'\nfrom pipeline.cli import main\n"
         "try:\n    main()\nfinally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    words = ["score", path, "--model", model, "--evidence", "0", "--processes", n_processes, "-o", path.with_suffix(".out.jsonl")]
-    done = subprocess.run([sys.executable, "-c", script, *map(str, words)], cwd=ROOT, check=True, capture_output=True, text=True)
+    words = [
+        "score",
+        path,
+        "--model",
+        model,
+        "--evidence",
+        "0",
+        "--processes",
+        n_processes,
+        "-o",
+        path.with_suffix(".out.jsonl"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.monotonic() - began, cpu, int(done.stdout.split()[-1]) / 1024
@@ -75,7 +88,9 @@ def main() -> None:
         wall, cpu, memory = job(small, options.model, 1)
         wall_of_two, _, _ = job(small, options.model, 2)
         needed = alone(small, options.model)
-        print(f"{options.n / (wall - start_wall):,.0f} articles a second on one process, {options.n / (cpu - start_cpu):,.0f} a CPU second")
+        print(
+            f"{options.n / (wall - start_wall):,.0f} articles a second on one process, {options.n / (cpu - start_cpu):,.0f} a CPU second"
+        )
         print(f"two processes are {wall / wall_of_two:.2f} times one (start included)")
         print(f"{needed / (cpu - start_cpu):.2f} of the CPU time goes into separate and predict alone")
         if options.large:

@@ -14,7 +14,6 @@ import html as html_escape
 import importlib
 import importlib.metadata
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 from pipeline.document import Article, Document, Kind
 from pipeline.separate import Separator
 from pipeline.separate.features import extract
@@ -35,7 +33,16 @@ from pipeline.separate.quality import calibration_error, f1, macro_f1, shingle_c
 
 DATA = ROOT.parent / "shared" / "data"
 NEAR_CLEAN = ("traf_recall_all", "readability", "justext_permissive", "resiliparse_main")
-PACKAGES = ("trafilatura", "resiliparse", "readability-lxml", "jusText", "newspaper4k", "boilerpy3", "lightgbm", "python-crfsuite")
+PACKAGES = (
+    "trafilatura",
+    "resiliparse",
+    "readability-lxml",
+    "jusText",
+    "newspaper4k",
+    "boilerpy3",
+    "lightgbm",
+    "python-crfsuite",
+)
 LineJudge = Callable[[Sequence[LabelledDocument]], list[np.ndarray]]
 PageReader = Callable[[str], str]
 
@@ -65,7 +72,9 @@ def measure_text(arguments: argparse.Namespace) -> None:
     """Print macro-F1 and shingle F1 of each tool on the labelled lines of dev-test, all and near-clean variants."""
     documents = read_documents(DATA / "lines" / "dev-test.jsonl.zst")
     tools = [Tool("slugline", lambda: slugline_lines), *TEXT_TOOLS, *(BASELINES if arguments.baselines else [])]
-    print(f"\n## Plain text: {len(documents)} documents of {len({d.site for d in documents})} sites (macro-F1 of lines / shingle F1)")
+    print(
+        f"\n## Plain text: {len(documents)} documents of {len({d.site for d in documents})} sites (macro-F1 of lines / shingle F1)"
+    )
     print(f"{'':22}{'all variants':>31}" + "".join(f"{name:>20}" for name in NEAR_CLEAN))
     for tool in tools:
         judge = _made(tool)
@@ -75,7 +84,9 @@ def measure_text(arguments: argparse.Namespace) -> None:
         cells = [_line_figures([d.variant == v for d in documents], documents, judged) for v in NEAR_CLEAN]
         every = _line_figures([True] * len(documents), documents, judged)
         low, high = _interval(documents, judged, arguments.draws)
-        print(f"{tool.name:22}{every:>16} [{low:.3f}, {high:.3f}]" + "".join(f"{cell:>20}" for cell in cells), flush=True)
+        print(
+            f"{tool.name:22}{every:>16} [{low:.3f}, {high:.3f}]" + "".join(f"{cell:>20}" for cell in cells), flush=True
+        )
 
 
 def measure_html(arguments: argparse.Namespace) -> None:
@@ -94,25 +105,34 @@ def measure_html(arguments: argparse.Namespace) -> None:
         bodies = [_read(read, row["html"]) for row in rows]
         seconds = time.process_time() - began
         counts = np.array([shingle_counts(body, gold) for body, gold in zip(bodies, golds, strict=True)])
-        print(f"{tool.name:34}{f1(*counts.sum(axis=0)):8.4f}{f1(*counts[is_article].sum(axis=0)):10.4f}{len(rows) / seconds:9.1f}", flush=True)
+        print(
+            f"{tool.name:34}{f1(*counts.sum(axis=0)):8.4f}{f1(*counts[is_article].sum(axis=0)):10.4f}{len(rows) / seconds:9.1f}",
+            flush=True,
+        )
 
 
 def measure_speed() -> None:
     """Print articles of 3 KB a CPU second on one core, whole path from string to typed lines."""
-    stories = [row for row in read_rows(ROOT / "seeds" / "articles.jsonl")]
+    stories = list(read_rows(ROOT / "seeds" / "articles.jsonl"))
     lines = [line["text"] for row in stories for line in row["lines"]]
     texts = [_of_size(lines, start, 3000) for start in range(0, 4 * 997, 4)]
     separator = Separator.load()
     batch = [Article(id=str(i), text=text) for i, text in enumerate(texts)]
     separator.separate_batch(batch[:50])
     print(f"\n## Speed: {len(texts)} articles of {np.mean([len(text) for text in texts]):.0f} characters, one core")
-    for name, work in (("slugline, batch", lambda: separator.separate_batch(batch)), ("slugline, one by one", lambda: _one_by_one(separator, texts[:200]))):
+    for name, work in (
+        ("slugline, batch", lambda: separator.separate_batch(batch)),
+        ("slugline, one by one", lambda: _one_by_one(separator, texts[:200])),
+    ):
         n = len(texts) if "batch" in name else 200
         print(f"{name:34}{n / _best_seconds(work):9.0f} articles/s", flush=True)
     judge = _made(Tool("jusText", _justext))
     if judge is not None:
         documents = [_unlabelled(text) for text in texts[:200]]
-        print(f"{'jusText, lines as paragraphs':34}{len(documents) / _best_seconds(lambda: judge(documents)):9.0f} articles/s", flush=True)
+        print(
+            f"{'jusText, lines as paragraphs':34}{len(documents) / _best_seconds(lambda: judge(documents)):9.0f} articles/s",
+            flush=True,
+        )
 
 
 def slugline_lines(documents: Sequence[LabelledDocument]) -> list[np.ndarray]:
@@ -133,7 +153,10 @@ def slugline_page(html: str) -> str:
 
 def _c4() -> LineJudge:
     """The line rules of C4: terminal punctuation and five words."""
-    return lambda documents: [np.array([line.rstrip().endswith((".", "!", "?", '"', "”")) and len(line.split()) >= 5 for line in d.lines]) for d in documents]
+    return lambda documents: [
+        np.array([line.rstrip().endswith((".", "!", "?", '"', "”")) and len(line.split()) >= 5 for line in d.lines])
+        for d in documents
+    ]
 
 
 def _every() -> LineJudge:
@@ -145,7 +168,10 @@ def _justext() -> LineJudge:
     stops = justext.get_stoplist("English")
 
     def judge(documents: Sequence[LabelledDocument]) -> list[np.ndarray]:
-        return [np.array([not p.is_boilerplate for p in justext.justext(_as_page(d.lines), stops)][: len(d.lines)]) for d in documents]
+        return [
+            np.array([not p.is_boilerplate for p in justext.justext(_as_page(d.lines), stops)][: len(d.lines)])
+            for d in documents
+        ]
 
     return lambda documents: [_fitted(one, len(d.lines)) for one, d in zip(judge(documents), documents, strict=True)]
 
@@ -155,7 +181,10 @@ def _trafilatura_lines() -> LineJudge:
 
     def judge(documents: Sequence[LabelledDocument]) -> list[np.ndarray]:
         bodies = [set((trafilatura.extract(_as_page(d.lines)) or "").split("\n")) for d in documents]
-        return [np.array([" ".join(line.split()) in body for line in d.lines]) for d, body in zip(documents, bodies, strict=True)]
+        return [
+            np.array([" ".join(line.split()) in body for line in d.lines])
+            for d, body in zip(documents, bodies, strict=True)
+        ]
 
     return judge
 
@@ -165,7 +194,9 @@ def _boosting() -> LineJudge:
     lightgbm = importlib.import_module("lightgbm")
     train = read_documents(DATA / "lines" / "dev-train.jsonl.zst")
     x, y = np.concatenate([_window(d) for d in train]), np.concatenate([d.body for d in train])
-    model = lightgbm.LGBMClassifier(n_estimators=300, num_leaves=63, learning_rate=0.1, n_jobs=1, verbose=-1, random_state=0)
+    model = lightgbm.LGBMClassifier(
+        n_estimators=300, num_leaves=63, learning_rate=0.1, n_jobs=1, verbose=-1, random_state=0
+    )
     model.fit(x[y >= 0], y[y >= 0])
     return lambda documents: [np.asarray(model.booster_.predict(_window(d))) >= 0.5 for d in documents]
 
@@ -177,7 +208,9 @@ def _crf() -> LineJudge:
     trainer.set_params({"c2": 1.0, "max_iterations": 60})
     for document in read_documents(DATA / "lines" / "dev-train.jsonl.zst"):
         known = document.body >= 0
-        trainer.append([row for row, k in zip(_binned(document), known, strict=True) if k], [str(y) for y in document.body[known]])
+        trainer.append(
+            [row for row, k in zip(_binned(document), known, strict=True) if k], [str(y) for y in document.body[known]]
+        )
     path = ROOT / ".benchmark.crf"
     trainer.train(str(path))
     tagger = crfsuite.Tagger()
@@ -224,7 +257,12 @@ def _boilerpy_page() -> PageReader:
     return lambda html: extractor.get_content(html)
 
 
-TEXT_TOOLS = [Tool("every line is body", _every), Tool("C4 line rules", _c4), Tool("jusText", _justext), Tool("trafilatura", _trafilatura_lines)]
+TEXT_TOOLS = [
+    Tool("every line is body", _every),
+    Tool("C4 line rules", _c4),
+    Tool("jusText", _justext),
+    Tool("trafilatura", _trafilatura_lines),
+]
 BASELINES = [Tool("boosting, +-3 lines", _boosting), Tool("CRF", _crf)]
 PAGE_TOOLS = [
     Tool("trafilatura", lambda: _trafilatura_page()),
@@ -342,5 +380,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="+", choices=("text", "html", "speed"), default=("text", "html", "speed"))
     parser.add_argument("--pages", type=int, default=1000)
     parser.add_argument("--draws", type=int, default=500)
-    parser.add_argument("--baselines", action="store_true", help="train gradient boosting and the CRF too (many minutes)")
+    parser.add_argument(
+        "--baselines", action="store_true", help="train gradient boosting and the CRF too (many minutes)"
+    )
     main(parser.parse_args())

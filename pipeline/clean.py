@@ -45,7 +45,11 @@ def run(config: Config, inputs: Path, output: Path) -> Summary:
     rows = [clean_row(row, config.repair) for row in read_table(inputs / "articles.parquet").to_list()]
     kept, rejected = drop_exact(rows) if config.duplicates.drop_exact else (rows, [])
     groups = mark_groups(kept, config.duplicates)
-    write_table(({**row, "group": group} for row, group in zip(kept, groups, strict=True)), output / "documents.parquet", COLUMNS)
+    write_table(
+        ({**row, "group": group} for row, group in zip(kept, groups, strict=True)),
+        output / "documents.parquet",
+        COLUMNS,
+    )
     counts = write_rejected(rejected, output / "rejected.jsonl")
     return Summary("clean", len(rows), len(kept), counts, time.monotonic() - began)
 

@@ -28,10 +28,16 @@ app = typer.Typer(
 )
 log = logging.getLogger("pipeline")
 
-ConfigDir = Annotated[Path | None, typer.Option("--config-dir", help="Folder with the settings.", show_default="configs")]
+ConfigDir = Annotated[
+    Path | None, typer.Option("--config-dir", help="Folder with the settings.", show_default="configs")
+]
 Task = Annotated[str, typer.Option("--task", help="A task: a file in configs/tasks/.")]
-Override = Annotated[list[str] | None, typer.Option("--set", help="A setting of the task, as key.sub=value; may be repeated.")]
-Paths = Annotated[list[str] | None, typer.Argument(help="Files, folders, globs, URLs, or - for JSON lines on standard input.")]
+Override = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of the task, as key.sub=value; may be repeated.")
+]
+Paths = Annotated[
+    list[str] | None, typer.Argument(help="Files, folders, globs, URLs, or - for JSON lines on standard input.")
+]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead of to standard output.")]
 
 
@@ -110,7 +116,9 @@ def clean(config_dir: ConfigDir = None) -> None:
 @app.command()
 def separate(
     paths: Paths = None,
-    form: Annotated[SeparateFormat, typer.Option("--format", help="text: the body; html: a page that shows what was cut.")] = SeparateFormat.TEXT,
+    form: Annotated[
+        SeparateFormat, typer.Option("--format", help="text: the body; html: a page that shows what was cut.")
+    ] = SeparateFormat.TEXT,
     output: Output = None,
     config_dir: ConfigDir = None,
 ) -> None:
@@ -172,7 +180,9 @@ def evaluate(
     settings = load_task(task, _config_dir(config_dir), overrides or [])
     output = Path("artifacts") / task
     chosen = stage.latest_model(task, model, output, home() / "models")
-    found = stage.run(stage.Config.load(_settings("evaluate.yaml", config_dir)), settings, _source(config_dir), chosen, output)
+    found = stage.run(
+        stage.Config.load(_settings("evaluate.yaml", config_dir)), settings, _source(config_dir), chosen, output
+    )
     _done(stage.summary(task, found))
     runs.show(found, form)
     runs.log_evaluation(task, settings, found, chosen, output)
@@ -200,7 +210,9 @@ def register(
     settings = load_task(task, _config_dir(config_dir), overrides or [])
     config = stage.Config.load(_settings("register.yaml", config_dir))
     inputs = Path("artifacts") / task
-    decision = stage.run(config, task, settings, _source(config_dir), inputs, champion, Path("artifacts/register") / task)
+    decision = stage.run(
+        config, task, settings, _source(config_dir), inputs, champion, Path("artifacts/register") / task
+    )
     _done(stage.summary(task, decision, began))
     runs.log_decision(task, decision)
 
@@ -208,14 +220,30 @@ def register(
 @app.command()
 def score(
     paths: Paths = None,
-    models: Annotated[list[str] | None, typer.Option("--model", help="A model's folder or registry URI; may be repeated.", show_default="every champion in models/")] = None,
-    targets: Annotated[list[str] | None, typer.Option("--target", help="A name that stance is asked towards; may be repeated.")] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="A model's folder or registry URI; may be repeated.",
+            show_default="every champion in models/",
+        ),
+    ] = None,
+    targets: Annotated[
+        list[str] | None, typer.Option("--target", help="A name that stance is asked towards; may be repeated.")
+    ] = None,
     output: Output = None,
     form: Annotated[ScoreFormat | None, typer.Option("--format", show_default="by the name of -o, else table")] = None,
     engine: Annotated[Engine, typer.Option("--engine", help="local, or ray (extra [ray]).")] = Engine.LOCAL,
-    ray_address: Annotated[str | None, typer.Option("--ray-address", help="The Ray cluster to use.", show_default="one on this machine")] = None,
-    processes: Annotated[int | None, typer.Option("--processes", min=1, help="How many processes work.", show_default="all cores for large jobs")] = None,
-    evidence: Annotated[int | None, typer.Option("--evidence", min=0, help="Sentences shown for a label; 0 is faster.")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option("--ray-address", help="The Ray cluster to use.", show_default="one on this machine")
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, help="How many processes work.", show_default="all cores for large jobs"),
+    ] = None,
+    evidence: Annotated[
+        int | None, typer.Option("--evidence", min=0, help="Sentences shown for a label; 0 is faster.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if an article cannot be read.")] = False,
     config_dir: ConfigDir = None,
 ) -> None:
@@ -241,7 +269,9 @@ def score(
 
 @app.command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="Two or more: MLflow run ids or names, models:/ URIs, or model folders.")],
+    runs: Annotated[
+        list[str], typer.Argument(help="Two or more: MLflow run ids or names, models:/ URIs, or model folders.")
+    ],
     task: Task,
     form: Annotated[str, typer.Option("--format", help="text, json or html.")] = "text",
     overrides: Override = None,
@@ -259,8 +289,12 @@ def compare(
 @app.command()
 def explain(
     path: Annotated[str, typer.Argument(help="An article.")],
-    label: Annotated[str | None, typer.Option("--label", help="What speaks for this label, instead of the one given.")] = None,
-    models: Annotated[list[Path] | None, typer.Option("--model", help="A model's folder.", show_default="every champion in models/")] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="What speaks for this label, instead of the one given.")
+    ] = None,
+    models: Annotated[
+        list[Path] | None, typer.Option("--model", help="A model's folder.", show_default="every champion in models/")
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="text or html.")] = "text",
     config_dir: ConfigDir = None,
 ) -> None:
@@ -279,8 +313,17 @@ def explain(
 
 @app.command()
 def serve(
-    models: Annotated[list[str] | None, typer.Option("--model", help="A model's folder or registry URI; may be repeated.", show_default="every champion in models/")] = None,
-    host: Annotated[str, typer.Option("--host", help="Elsewhere than on loopback, SLUGLINE_TOKEN must be set.")] = "127.0.0.1",
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="A model's folder or registry URI; may be repeated.",
+            show_default="every champion in models/",
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Elsewhere than on loopback, SLUGLINE_TOKEN must be set.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
     config_dir: ConfigDir = None,
 ) -> None:
@@ -294,12 +337,16 @@ def serve(
     config = service.Config.load(_settings("serve.yaml", config_dir))
     with tempfile.TemporaryDirectory() as scratch:
         found = find_models(models or [], Path(scratch))
-        service.run(config, ScoreConfig.load(_settings("score.yaml", config_dir)), found if models else [], host=host, port=port)
+        service.run(
+            config, ScoreConfig.load(_settings("score.yaml", config_dir)), found if models else [], host=host, port=port
+        )
 
 
 @app.command("train-separator")
 def train_separator(
-    lines: Annotated[list[Path] | None, typer.Option("--lines", help="Labelled lines instead of those in the settings.")] = None,
+    lines: Annotated[
+        list[Path] | None, typer.Option("--lines", help="Labelled lines instead of those in the settings.")
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the weights.")] = Path("models/separator"),
     config_dir: ConfigDir = None,
 ) -> None:
@@ -307,7 +354,9 @@ def train_separator(
     from pipeline import train_separator as stage
 
     config = stage.Config.load(_settings("train_separator.yaml", config_dir))
-    _done(stage.run(config, lines or None, output))
+    if lines:
+        config = config.model_copy(update={"inputs": config.inputs.model_copy(update={"lines": lines})})
+    _done(stage.run(config, output))
 
 
 @app.command()

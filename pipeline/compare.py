@@ -45,7 +45,9 @@ class Contender:
     model: TaskModel
 
 
-def run(config: Config, name: str, task: TaskConfig, source: Source, wanted: Sequence[str], form: str, output: Path) -> None:
+def run(
+    config: Config, name: str, task: TaskConfig, source: Source, wanted: Sequence[str], form: str, output: Path
+) -> None:
     """Compare the models, print the result, write it, and log it as a `compare` run tagged with the runs it compares."""
     with tempfile.TemporaryDirectory() as scratch:
         contenders = [find(one, Path(scratch) / str(i)) for i, one in enumerate(wanted)]
@@ -146,7 +148,9 @@ def log_comparison(name: str, contenders: Sequence[Contender], found: dict[str, 
 def _print(first: str, found: dict[str, Comparison], form: str, page: str) -> None:
     match form:
         case "json":
-            sys.stdout.write(json.dumps({other: one.to_json() for other, one in found.items()}, ensure_ascii=False) + "\n")
+            sys.stdout.write(
+                json.dumps({other: one.to_json() for other, one in found.items()}, ensure_ascii=False) + "\n"
+            )
         case "html":
             sys.stdout.write(page)
         case _:

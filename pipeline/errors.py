@@ -1,11 +1,11 @@
 """The tree of errors. A bad *document* is a `Rejected` value; a bad *run* raises one of these.
 
-    PipelineError
-    ├── ConfigError     a setting: which file, which key, what was expected
-    ├── DataError       an input: which file, which row
-    ├── ArtifactError   something a stage should have written is missing, damaged or not trusted
-    ├── TrackingError   the MLflow server or store
-    └── GateError       a check refused the result: leakage, promotion
+PipelineError
+├── ConfigError     a setting: which file, which key, what was expected
+├── DataError       an input: which file, which row
+├── ArtifactError   something a stage should have written is missing, damaged or not trusted
+├── TrackingError   the MLflow server or store
+└── GateError       a check refused the result: leakage, promotion
 """
 
 from __future__ import annotations

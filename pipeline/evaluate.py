@@ -70,7 +70,11 @@ class Evaluated:
 
     def flat(self) -> dict[str, float]:
         """Everything measured as flat MLflow metrics."""
-        return {**self.metrics.flat(), **flat_slices(self.slices), **{f"shortcut/{k}": v for k, v in self.shortcut.items()}}
+        return {
+            **self.metrics.flat(),
+            **flat_slices(self.slices),
+            **{f"shortcut/{k}": v for k, v in self.shortcut.items()},
+        }
 
 
 def run(config: Config, task: TaskConfig, source: Source, model: Path, output: Path) -> Evaluated:
@@ -132,7 +136,9 @@ def measure(
         chosen = y_pred[:, : len(model.labels)]
         return evaluate_multi(y_true, probabilities, chosen, names, n_draws=config.n_draws, seed=config.seed)
     sets = np.array([[label in answer[0].set for label in model.labels] for answer in answers])
-    return evaluate_single(y_true, probabilities, names, n_draws=config.n_draws, seed=config.seed, sets=sets, y_pred=y_pred)
+    return evaluate_single(
+        y_true, probabilities, names, n_draws=config.n_draws, seed=config.seed, sets=sets, y_pred=y_pred
+    )
 
 
 def measure_slices(
@@ -149,7 +155,9 @@ def measure_slices(
         sources=[e.source for e in examples], dates=[e.date for e in examples], lengths=[len(e.text) for e in examples]
     )
     wanted = {by: values for by, values in slices.items() if by in task.evaluation.slices}
-    return slice_metrics(y_true, y_pred, names, wanted, n_draws=config.n_draws, seed=config.seed, min_size=config.min_slice)
+    return slice_metrics(
+        y_true, y_pred, names, wanted, n_draws=config.n_draws, seed=config.seed, min_size=config.min_slice
+    )
 
 
 def measure_shortcut(
@@ -235,7 +243,11 @@ def as_page(found: Evaluated, config: Config) -> Evaluation:
         rows=rows,
         probabilities=found.probabilities,
         n_worst=config.n_worst,
-        facts={"model": found.model.digest[:16], "kind": found.model.task_kind, "test data": Path(found.test.origin).name},
+        facts={
+            "model": found.model.digest[:16],
+            "kind": found.model.task_kind,
+            "test data": Path(found.test.origin).name,
+        },
         slices=found.slices,
         shortcut=found.shortcut,
     )

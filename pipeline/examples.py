@@ -74,7 +74,9 @@ def load_examples(task: TaskConfig, part: Part, source: Source) -> Examples:
     )
     if not len(found) and part != "held_out":
         lost = ", ".join(f"{n} {reason}" for reason, n in found.rejected.items()) or "no row at all"
-        raise DataError(f"no usable {part} example: {lost}; expected columns 'text' and '{task.data.label}'", file=found.origin)
+        raise DataError(
+            f"no usable {part} example: {lost}; expected columns 'text' and '{task.data.label}'", file=found.origin
+        )
     return found
 
 
@@ -88,7 +90,9 @@ def check_labels(found: Examples, allowed: Sequence[str]) -> None:
         if unknown := next((label for label in example.labels if label not in allowed), None):
             known = ", ".join(sorted(allowed)[:12])
             raise DataError(
-                f"unknown label '{unknown}'; the task lists {known}; correct the row or add the label", file=found.origin, row=row
+                f"unknown label '{unknown}'; the task lists {known}; correct the row or add the label",
+                file=found.origin,
+                row=row,
             )
 
 
@@ -109,7 +113,9 @@ def _from_files(files: Sequence[str], task: TaskConfig, part: Part, source: Sour
     groups = near_duplicate_groups(
         [text for _, text in kept], **source.duplicates.model_dump(exclude={"drop_exact"})
     ) if part == "train" else range(len(kept))  # fmt: skip
-    examples = tuple(_example(row, text, f"{kept[g][0]['id']}#{g}") for (row, text), g in zip(kept, groups, strict=True))
+    examples = tuple(
+        _example(row, text, f"{kept[g][0]['id']}#{g}") for (row, text), g in zip(kept, groups, strict=True)
+    )
     return Examples(examples, tuple(aside), dict(rejected), ", ".join(files))
 
 
@@ -130,7 +136,9 @@ def _read(files: Sequence[str], task: TaskConfig, source: Source) -> tuple[list[
                 rejected["missing_label"] += 1
             elif len(outcome["labels"]) > 1 and task.kind != "multi":
                 raise DataError(
-                    f"{len(outcome['labels'])} labels, but the task is '{task.kind}'; set kind: multi", file=name, row=number
+                    f"{len(outcome['labels'])} labels, but the task is '{task.kind}'; set kind: multi",
+                    file=name,
+                    row=number,
                 )
             else:
                 rows.append(outcome)
@@ -144,7 +152,13 @@ def _read(files: Sequence[str], task: TaskConfig, source: Source) -> tuple[list[
 
 
 def _origin(name: str, limits: Limits) -> Iterator[tuple[Article, dict[str, Any]] | Rejected]:
-    is_hub = not Path(name).exists() and not Path(name).suffix and "://" not in name and name.count("/") <= 1 and "*" not in name
+    is_hub = (
+        not Path(name).exists()
+        and not Path(name).suffix
+        and "://" not in name
+        and name.count("/") <= 1
+        and "*" not in name
+    )
     return hub_rows(name, split=None) if is_hub else read_rows([name], limits)
 
 

@@ -34,7 +34,9 @@ def explain(scorer: Scorer, article: Article, label: str | None) -> list[Explana
     (prepared,) = prepare([article], scorer.repair, scorer.separator)
     if isinstance(prepared, Rejected):
         raise DataError(prepared.message)
-    models = [model for model in scorer.models if model.task_kind != "target" and (label is None or label in model.labels)]
+    models = [
+        model for model in scorer.models if model.task_kind != "target" and (label is None or label in model.labels)
+    ]
     if not models:
         known = sorted({one for model in scorer.models if model.task_kind != "target" for one in model.labels})
         raise DataError(f"no model has the label '{label}'; they have {', '.join(known) or 'none'}")

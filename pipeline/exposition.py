@@ -36,7 +36,10 @@ class Metrics:
     def text(self, models: Mapping[str, str]) -> str:
         """All counters; `models` are the digests by task."""
         lines = ["# TYPE slugline_requests_total counter"]
-        lines += [f'slugline_requests_total{{path="{path}",status="{status}"}} {n}' for (path, status), n in sorted(self._requests.items())]
+        lines += [
+            f'slugline_requests_total{{path="{path}",status="{status}"}} {n}'
+            for (path, status), n in sorted(self._requests.items())
+        ]
         lines += ["# TYPE slugline_request_seconds histogram"]
         for path in sorted(self._seconds):
             n_so_far = 0
@@ -49,7 +52,9 @@ class Metrics:
         lines += ["# TYPE slugline_requests_in_flight gauge", f"slugline_requests_in_flight {self.n_in_flight}"]
         lines += ["# TYPE slugline_articles_total counter", f"slugline_articles_total {self.n_articles}"]
         lines += ["# TYPE slugline_rejected_articles_total counter"]
-        lines += [f'slugline_rejected_articles_total{{reason="{reason}"}} {n}' for reason, n in sorted(self.rejected.items())]
+        lines += [
+            f'slugline_rejected_articles_total{{reason="{reason}"}} {n}' for reason, n in sorted(self.rejected.items())
+        ]
         lines += ["# TYPE slugline_model_reloads_total counter", f"slugline_model_reloads_total {self.n_reloads}"]
         lines += ["# TYPE slugline_model gauge"]
         lines += [f'slugline_model{{task="{task}",digest="{digest}"}} 1' for task, digest in sorted(models.items())]

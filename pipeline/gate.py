@@ -48,7 +48,10 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], *_SAFE, *(_CLOSE if self.metrics.is_draining else ())]}
+                message = {
+                    **message,
+                    "headers": [*message["headers"], *_SAFE, *(_CLOSE if self.metrics.is_draining else ())],
+                }
             await send(message)
 
         self.metrics.n_in_flight += 1
@@ -63,7 +66,9 @@ class Gate:
         if self.hosts is not None and _host_name(headers.get(b"host", b"")) not in self.hosts:
             await _refuse(send, 403, "foreign_host", "this Host is not served; add it to hosts in configs/serve.yaml")
         elif scope["path"] not in OPEN_PATHS and not self._is_known(headers):
-            await _refuse(send, 401, "no_token", "send the header 'Authorization: Bearer TOKEN'", (b"www-authenticate", b"Bearer"))
+            await _refuse(
+                send, 401, "no_token", "send the header 'Authorization: Bearer TOKEN'", (b"www-authenticate", b"Bearer")
+            )
         elif scope["path"] not in OPEN_PATHS and self.metrics.n_in_flight > self.max_waiting:
             await _refuse(send, 503, "busy", "too many requests wait; come back in a second", (b"retry-after", b"1"))
         else:

@@ -21,7 +21,22 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.inputs import Limits, decode, read_rows
 from pipeline.rows import as_row, hub_rows
 
-COLUMNS = ("id", "corpus", "text", "html", "title", "source", "date", "url", "author", "labels", "target", "from", "to", "split")
+COLUMNS = (
+    "id",
+    "corpus",
+    "text",
+    "html",
+    "title",
+    "source",
+    "date",
+    "url",
+    "author",
+    "labels",
+    "target",
+    "from",
+    "to",
+    "split",
+)
 
 
 class Corpus(BaseConfig):

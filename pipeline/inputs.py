@@ -30,7 +30,21 @@ from pipeline.config import Config
 from pipeline.document import Article, Rejected
 from pipeline.errors import DataError
 
-SUFFIXES = (".txt", ".text", ".md", ".html", ".htm", ".xhtml", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".warc")
+SUFFIXES = (
+    ".txt",
+    ".text",
+    ".md",
+    ".html",
+    ".htm",
+    ".xhtml",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".warc",
+)
 
 
 class Limits(Config):
@@ -120,7 +134,9 @@ def _legacy_encoding(data: bytes, limits: Limits) -> str:
     damaged = data.decode("utf-8", "replace")
     if damaged.count("\ufffd") * 50 < sum(map(_is_beyond_ascii, damaged)):
         return "utf-8"
-    best = from_bytes(sample, cp_isolation=["cp1252", "cp1251", "cp1250", "gb18030", "shift_jis", "big5", "euc_kr"]).best()
+    best = from_bytes(
+        sample, cp_isolation=["cp1252", "cp1251", "cp1250", "gb18030", "shift_jis", "big5", "euc_kr"]
+    ).best()
     return best.encoding if best else "cp1252"
 
 
@@ -420,9 +436,15 @@ def _warc_row(record: Any, name: str, row: int, limits: Limits) -> Row | Rejecte
     data = record.reader.read(limits.max_article_bytes + 1)
     if len(data) > limits.max_article_bytes:
         return Rejected(uri, "too_large", f"{name}, record {row}: over {limits.max_article_bytes:,} bytes")
-    is_packed = record.http_headers and (record.http_headers.get("Content-Encoding") or record.http_headers.get("Transfer-Encoding"))
+    is_packed = record.http_headers and (
+        record.http_headers.get("Content-Encoding") or record.http_headers.get("Transfer-Encoding")
+    )
     if len(data) < record.content_length and not is_packed:
-        return Rejected(uri, "truncated", f"{name}, record {row}: {len(data):,} of {record.content_length:,} bytes; fetch the file again")
+        return Rejected(
+            uri,
+            "truncated",
+            f"{name}, record {row}: {len(data):,} of {record.content_length:,} bytes; fetch the file again",
+        )
     return _warc_article(data, uri, name, row, "plain" in kind.lower(), limits)
 
 
@@ -442,7 +464,9 @@ _ARTICLE_COLUMNS = ("id", "text", "html", "title", "source", "date", "url", "aut
 
 def _from_values(values: Any, name: str, row: int) -> Row | Rejected:
     if not isinstance(values, dict):
-        return _reject(name, row, "invalid_row", f"expected an object with 'text' or 'html', got {type(values).__name__}")
+        return _reject(
+            name, row, "invalid_row", f"expected an object with 'text' or 'html', got {type(values).__name__}"
+        )
     given_id = values.get("id")
     if not isinstance(given_id, _SCALARS | None):
         return _reject(name, row, "invalid_row", f"'id' is {type(given_id).__name__}; expected a string")
@@ -454,7 +478,9 @@ def _from_values(values: Any, name: str, row: int) -> Row | Rejected:
     if "text" not in known and "html" not in known:
         return _reject(name, row, "missing_text", "neither 'text' nor 'html'; expected one of them", label)
     if wrong := next((k for k in ("text", "html") if k in known and not isinstance(known[k], str)), None):
-        return _reject(name, row, "invalid_row", f"'{wrong}' is {type(known[wrong]).__name__}; expected a string", label)
+        return _reject(
+            name, row, "invalid_row", f"'{wrong}' is {type(known[wrong]).__name__}; expected a string", label
+        )
     if "text" in known:
         known.pop("html", None)
     if not str(known.get("text") or known.get("html") or "").strip():
@@ -492,7 +518,9 @@ def _read_all(stream: BinaryIO, limits: Limits, name: str, limit: int | None = N
     while len(data) <= bound and (more := stream.read(bound + 1 - len(data))):
         data += more  # a damaged stream gives what it has first, and raises when asked for more
     if len(data) > bound:
-        raise _TooLarge(f"{name}: over {bound:,} bytes; raise the limit in configs/inputs.yaml if it is meant to be that large")
+        raise _TooLarge(
+            f"{name}: over {bound:,} bytes; raise the limit in configs/inputs.yaml if it is meant to be that large"
+        )
     return data
 
 

@@ -56,10 +56,14 @@ def _prepared(given: Article, cleaned: Article, document: Document | Rejected, r
 
 def _undivided(article: Article) -> Document | Rejected:
     if article.text is None:
-        return Rejected(article.id, "html_without_separator", f"{article.id}: HTML needs separation; set data.separate: true")
+        return Rejected(
+            article.id, "html_without_separator", f"{article.id}: HTML needs separation; set data.separate: true"
+        )
     spans, begin = [], 0
     for line in article.text.split("\n"):
         if line.strip():
             spans.append(Line(begin, begin + len(line), Kind.BODY, 1.0))
         begin += len(line) + 1
-    return Document(article.id, article.text, tuple(spans), title=article.title, published=article.date, author=article.author)
+    return Document(
+        article.id, article.text, tuple(spans), title=article.title, published=article.date, author=article.author
+    )

@@ -58,7 +58,9 @@ def _fetched(ray: Any, remote: Any, start: Any, reference: Any, batch: Batch) ->
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
         if len(batch) == 1:
             article = batch[0].id
-            parts: list[Batch] = [[Rejected(article, "crashed", f"{article}: reading it ended the process, twice; it is left out")]]
+            parts: list[Batch] = [
+                [Rejected(article, "crashed", f"{article}: reading it ended the process, twice; it is left out")]
+            ]
         else:
             half = len(batch) // 2
             parts = [batch[:half], batch[half:]]
@@ -90,14 +92,18 @@ def _cluster(address: str | None, n_processes: int | None) -> Iterator[Any]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        import ray
+        import ray  # type: ignore[import-not-found]
     except ImportError:
         raise ConfigError("--engine ray needs Ray; `pip install 'slugline[ray]'`") from None
     logging.getLogger("ray").setLevel(logging.ERROR)
     if ray.is_initialized():
         yield ray
         return
-    own: dict[str, Any] = {"num_cpus": n_processes, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    own: dict[str, Any] = {
+        "num_cpus": n_processes,
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **({} if address else own))
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -46,7 +46,9 @@ class Decision:
     p_value: float | None = None
 
 
-def run(config: Config, name: str, task: TaskConfig, source: Source, inputs: Path, champion: Path, output: Path) -> Decision:
+def run(
+    config: Config, name: str, task: TaskConfig, source: Source, inputs: Path, champion: Path, output: Path
+) -> Decision:
     """Promote the challenger or keep the champion, and write why.
 
     Raises:

@@ -20,7 +20,9 @@ def label_names(models: Sequence[TaskModel], examples: Sequence[Example]) -> lis
     return [*known, *sorted({label for one in examples for label in one.labels} - set(known))]
 
 
-def true_array(examples: Sequence[Example], names: Sequence[str], *, multi: bool) -> NDArray[np.int64] | NDArray[np.bool_]:
+def true_array(
+    examples: Sequence[Example], names: Sequence[str], *, multi: bool
+) -> NDArray[np.int64] | NDArray[np.bool_]:
     """The true labels: (n,) indices into `names`, or (n, k) flags for several labels."""
     place = {label: i for i, label in enumerate(names)}
     if not multi:

@@ -10,7 +10,9 @@ from pipeline.document import Article, Rejected
 from pipeline.errors import DataError
 
 
-def as_row(article: Article, extra: dict[str, Any], *, label: str | None, source: str | None = None) -> dict[str, Any] | Rejected:
+def as_row(
+    article: Article, extra: dict[str, Any], *, label: str | None, source: str | None = None
+) -> dict[str, Any] | Rejected:
     """An article and the other columns of its row as a row of the stage table."""
     span = extra.get("from"), extra.get("to")
     has_span = all(isinstance(end, int | str) and str(end).strip().isdigit() for end in span)
@@ -62,17 +64,24 @@ def hub_rows(name: str, split: str | None) -> Iterator[tuple[Article, dict[str, 
     try:
         parts = load_dataset(name)
     except Exception as error:  # the hub client raises many unrelated kinds, all meaning that it cannot be had
-        raise DataError(f"cannot be had from the hub ({str(error)[:120]}); give a local file instead", file=name) from error
+        raise DataError(
+            f"cannot be had from the hub ({str(error)[:120]}); give a local file instead", file=name
+        ) from error
     for part, rows in parts.items():
         if split and part != split:
             continue
         names = {k: f.names for k, f in rows.features.items() if isinstance(f, ClassLabel)}
         for number, values in enumerate(map(dict, rows)):
-            yield _hub_row({**values, **{k: n[values[k]] for k, n in names.items()}}, f"{name}/{part}#{number}", str(part))
+            yield _hub_row(
+                {**values, **{k: n[values[k]] for k, n in names.items()}}, f"{name}/{part}#{number}", str(part)
+            )
 
 
 def _hub_row(values: dict[str, Any], place: str, part: str) -> tuple[Article, dict[str, Any]] | Rejected:
     text = values.get("text") or values.get("sentence") or values.get("content")
     if not isinstance(text, str) or not text.strip():
         return Rejected(place, "missing_text", f"{place}: no text")
-    return Article(id=str(values.get("id") or content_id(text)), text=text, title=values.get("title")), {"split": part, **values}
+    return Article(id=str(values.get("id") or content_id(text)), text=text, title=values.get("title")), {
+        "split": part,
+        **values,
+    }

@@ -37,7 +37,9 @@ def log_training(name: str, task: TaskConfig, output: Path) -> None:
 def log_evaluation(name: str, task: TaskConfig, found: Evaluated, model: Path, output: Path) -> None:
     """Add the metrics and the report to the run that trained the model; a model from elsewhere gets a run of its own."""
     is_own = model == output / "model"
-    files = {path.name: path for path in (output / "metrics.json", output / "predictions.parquet", output / "report.html")}
+    files = {
+        path.name: path for path in (output / "metrics.json", output / "predictions.parquet", output / "report.html")
+    }
     digest = table_digest(f"{e.id} {e.text} {e.labels}" for e in found.test.examples)
     result = headline(found)
     tracking.log_run(
@@ -57,7 +59,12 @@ def log_decision(name: str, decision: Decision) -> None:
     """Say in the registry what became of the challenger."""
     if decision.outcome == "unchanged":
         return
-    tags = {"decision": decision.outcome, "reason": decision.reason, "model.digest": decision.challenger, **tracking.provenance()}
+    tags = {
+        "decision": decision.outcome,
+        "reason": decision.reason,
+        "model.digest": decision.challenger,
+        **tracking.provenance(),
+    }
     tracking.register_version(name, tracking.last_key(name), tags, is_champion=decision.outcome == "promoted")
 
 

@@ -45,7 +45,9 @@ class Scorer:
     n_evidence: int
 
     @classmethod
-    def load(cls, models: Sequence[Path] | None = None, *, targets: Sequence[str] = (), n_evidence: int | None = None) -> Scorer:
+    def load(
+        cls, models: Sequence[Path] | None = None, *, targets: Sequence[str] = (), n_evidence: int | None = None
+    ) -> Scorer:
         """A scorer with the models in these folders, by default every champion in `models/`.
 
         Raises:
@@ -71,10 +73,16 @@ class Scorer:
         prepared = iter(prepare(readable, self.repair, self.separator))
         outcomes = [next(prepared) if isinstance(one, Article) else one for one in everything]
         done = [one for one in outcomes if isinstance(one, Prepared)]
-        answers = iter(zip(*[self._answers(model, done) for model in self.models], strict=True)) if self.models else iter([()] * len(done))
+        answers = (
+            iter(zip(*[self._answers(model, done) for model in self.models], strict=True))
+            if self.models
+            else iter([()] * len(done))
+        )
         digests = {model.task: model.digest for model in self.models}
         return [
-            self._prediction(one, next(answers), digests) if isinstance(one, Prepared) else Prediction(one.id, model=digests, error=one)
+            self._prediction(one, next(answers), digests)
+            if isinstance(one, Prepared)
+            else Prediction(one.id, model=digests, error=one)
             for one in outcomes
         ]
 
@@ -101,7 +109,9 @@ class Scorer:
         best = sorted(range(len(spans)), key=lambda i: (-weights[i], i))[: self.n_evidence]
         return tuple(evidence(prepared, *spans[i], float(weights[i])) for i in best if weights[i] > 0)
 
-    def _prediction(self, one: Prepared, answers: Sequence[tuple[LabelPrediction, ...]], digests: dict[str, str]) -> Prediction:
+    def _prediction(
+        self, one: Prepared, answers: Sequence[tuple[LabelPrediction, ...]], digests: dict[str, str]
+    ) -> Prediction:
         predictions = {model.task: answer for model, answer in zip(self.models, answers, strict=True)}
         return Prediction(one.document.id, len(one.body), one.document.n_boilerplate_lines, predictions, digests)
 
@@ -136,7 +146,9 @@ def evidence(prepared: Prepared, start: int, end: int, weight: float, holder: st
     return Evidence(given_start, given_end, prepared.alignment.given[given_start:given_end], weight, holder)
 
 
-def batches(articles: Iterable[Article | Rejected], n_articles: int, n_chars: int) -> Iterator[list[Article | Rejected]]:
+def batches(
+    articles: Iterable[Article | Rejected], n_articles: int, n_chars: int
+) -> Iterator[list[Article | Rejected]]:
     """The articles in lists of at most `n_articles`, that hold `n_chars` characters or end with the article that passes them."""
     batch: list[Article | Rejected] = []
     n_held = 0

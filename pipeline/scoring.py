@@ -94,7 +94,9 @@ def find_models(names: Sequence[str], scratch: Path) -> list[Path]:
     if not names:
         found = champions(home() / "models")
         if not found:
-            raise ArtifactError("there is no champion in models/ yet; run `make run` (or `slugline run`), or name a --model")
+            raise ArtifactError(
+                "there is no champion in models/ yet; run `make run` (or `slugline run`), or name a --model"
+            )
         return found
     folders = []
     for number, name in enumerate(names):
@@ -105,7 +107,9 @@ def find_models(names: Sequence[str], scratch: Path) -> list[Path]:
         elif (Path(name) / "model.json").is_file():
             folders.append(Path(name))
         else:
-            raise ArtifactError(f"--model {name}: no such model; expected a folder with model.json, or models:/slugline-<task>@champion")
+            raise ArtifactError(
+                f"--model {name}: no such model; expected a folder with model.json, or models:/slugline-<task>@champion"
+            )
     return folders
 
 
@@ -138,7 +142,9 @@ def _all_targets(given: Sequence[str]) -> tuple[str, ...]:
     for one in given:
         if one.startswith("@"):
             try:
-                names += [line.strip() for line in Path(one[1:]).read_text(encoding="utf-8").splitlines() if line.strip()]
+                names += [
+                    line.strip() for line in Path(one[1:]).read_text(encoding="utf-8").splitlines() if line.strip()
+                ]
             except OSError as error:
                 raise ConfigError(f"--target {one}: the watch list cannot be read ({error.strerror})") from None
         else:
@@ -165,7 +171,9 @@ def _answer(scorer: Scorer, batch: shards.Batch) -> bytes:
     return shards.encode(as_record(one) for one in answers(scorer, batch))
 
 
-def _to_file(articles: Iterator[shards.Batch], setting: Setting, request: Request, output: Path, config: Config) -> Counts:
+def _to_file(
+    articles: Iterator[shards.Batch], setting: Setting, request: Request, output: Path, config: Config
+) -> Counts:
     """Score in shards beside the output, then put the whole in place."""
     form = request.form or {".csv": "csv", ".parquet": "parquet", ".txt": "table"}.get(output.suffix, "jsonl")
     if output.is_dir():
@@ -260,7 +268,19 @@ def _write_records(records: Iterable[dict[str, Any]], form: str, out: Any) -> No
     out.flush()
 
 
-CSV_COLUMNS = ("id", "task", "target", "label", "probability", "set", "abstained", "body_chars", "boilerplate_lines", "evidence", "error")
+CSV_COLUMNS = (
+    "id",
+    "task",
+    "target",
+    "label",
+    "probability",
+    "set",
+    "abstained",
+    "body_chars",
+    "boilerplate_lines",
+    "evidence",
+    "error",
+)
 
 
 def _write_csv(records: Iterable[dict[str, Any]], out: Any) -> None:
@@ -269,14 +289,20 @@ def _write_csv(records: Iterable[dict[str, Any]], out: Any) -> None:
     writer: csv.DictWriter[str] = csv.DictWriter(text, CSV_COLUMNS)
     writer.writeheader()
     for record in records:
-        shared = {"id": record["id"], "body_chars": record["body_chars"], "boilerplate_lines": record["boilerplate_lines"]}
+        shared = {
+            "id": record["id"],
+            "body_chars": record["body_chars"],
+            "boilerplate_lines": record["boilerplate_lines"],
+        }
         if record["error"]:
             writer.writerow({**shared, "error": f"{record['error']['reason']}: {record['error']['message']}"})
         for task, entries in record["predictions"].items():
             for entry in entries or [{}]:
                 plain = {key: entry.get(key) for key in ("target", "label", "probability", "abstained")}
                 quoted = " … ".join(one["text"] for one in entry.get("evidence", ()))
-                writer.writerow({**shared, **plain, "task": task, "set": "|".join(entry.get("set", ())), "evidence": quoted})
+                writer.writerow(
+                    {**shared, **plain, "task": task, "set": "|".join(entry.get("set", ())), "evidence": quoted}
+                )
     text.detach()
 
 
@@ -306,5 +332,3 @@ def _parquet_row(record: dict[str, Any]) -> dict[str, Any]:
         "error_reason": error.get("reason"),
         "error_message": error.get("message"),
     }
-
-

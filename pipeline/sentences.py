@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sentencex import get_sentence_boundaries  # pyright: ignore[reportAttributeAccessIssue]
 
-LANGUAGE = "en"  # its rules for full stops serve other European languages too; unknown scripts fall back to their own marks
+LANGUAGE = (
+    "en"  # its rules for full stops serve other European languages too; unknown scripts fall back to their own marks
+)
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:

@@ -73,7 +73,9 @@ def run(config: Config, score: ScoreConfig, models: Sequence[Path], *, host: str
     token = os.environ.get("SLUGLINE_TOKEN") or None
     is_local = _is_loopback(host)
     if not is_local and token is None:
-        raise ConfigError(f"--host {host} can be reached by others: set SLUGLINE_TOKEN to what they must send as bearer token")
+        raise ConfigError(
+            f"--host {host} can be reached by others: set SLUGLINE_TOKEN to what they must send as bearer token"
+        )
     bound = _bound(host, port)
     metrics = Metrics()
     shelf = Shelf(models, config.reload_check_s, metrics)
@@ -104,12 +106,18 @@ def build(config: Config, score: ScoreConfig, shelf: Shelf, metrics: Metrics) ->
         for desk in desks.values():
             await desk.close()
 
-    refusals: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 401, 403, 408, 413, 422, 503)}
-    app = FastAPI(title="Slugline", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan, responses=refusals)
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"model": Problem} for status in (400, 401, 403, 408, 413, 422, 503)
+    }
+    app = FastAPI(
+        title="Slugline", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan, responses=refusals
+    )
 
     async def answer(name: str, given: Sequence[Any], targets: Sequence[str] = ()) -> Response:
         if len(given) > config.max_request_articles:
-            return _problem(413, "too_many", f"{len(given)} articles; send at most {config.max_request_articles} at a time")
+            return _problem(
+                413, "too_many", f"{len(given)} articles; send at most {config.max_request_articles} at a time"
+            )
         articles = [as_article(one.model_dump(), "request", i) for i, one in enumerate(given, start=1)]
         try:
             checked = tuple(dict.fromkeys(check_target(one, score.max_target_chars) for one in targets))
@@ -117,7 +125,9 @@ def build(config: Config, score: ScoreConfig, shelf: Shelf, metrics: Metrics) ->
             return _problem(422, "target", str(error))
         records = await desks[name].ask(articles, checked)
         metrics.count_articles(len(records), [one["error"]["reason"] for one in records if one.get("error")])
-        return Response(b'{"records": [' + b", ".join(json_line(one)[:-1] for one in records) + b"]}", media_type="application/json")
+        return Response(
+            b'{"records": [' + b", ".join(json_line(one)[:-1] for one in records) + b"]}", media_type="application/json"
+        )
 
     @app.post("/v1/score", response_model=ScoreAnswer)
     async def score_articles(question: ScoreQuestion) -> Response:
@@ -265,7 +275,9 @@ class Shelf:
             return
         self._seen = stamp
         self._metrics.n_reloads += 1
-        log.info("serve: now answering with %s", ", ".join(f"{task} {digest[:12]}" for task, digest in self.digests.items()))
+        log.info(
+            "serve: now answering with %s", ", ".join(f"{task} {digest[:12]}" for task, digest in self.digests.items())
+        )
 
 
 class _Server(uvicorn.Server):
@@ -295,7 +307,9 @@ def _bound(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         bound = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise ConfigError(f"--host {host} --port {port}: cannot be bound ({error.strerror or error}); choose another") from None
+        raise ConfigError(
+            f"--host {host} --port {port}: cannot be bound ({error.strerror or error}); choose another"
+        ) from None
     bound.set_inheritable(True)
     return bound
 
@@ -306,5 +320,3 @@ def _json(status: int, value: Any, headers: Any = None) -> Response:
 
 def _problem(status: int, reason: str, message: str, headers: Any = None) -> Response:
     return _json(status, {"error": {"reason": reason, "message": message}}, headers)
-
-

@@ -79,7 +79,9 @@ def begun(output: Path, manifest: dict[str, Any]) -> Iterator[Job]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ArtifactError(f"{output}: another job is writing it; wait for that one, or choose another -o") from None
+            raise ArtifactError(
+                f"{output}: another job is writing it; wait for that one, or choose another -o"
+            ) from None
         _check_manifest(output, folder, manifest)
         yield Job(folder, hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest())
 

@@ -68,8 +68,12 @@ def run(config: Config, inputs: Path, output: Path) -> Summary:
     with replacing(output / "leaks.jsonl") as temporary, temporary.open("wb") as out:
         out.writelines(json_line(leak) for leak in leaks)
     check_gate(leaks, config.gate, output / "leaks.jsonl")
-    write_table(({**row, "split": split} for row, split in zip(rows, splits, strict=True)), output / "examples.parquet", COLUMNS)
-    return Summary("split", len(rows), len(rows), write_rejected([], output / "rejected.jsonl"), time.monotonic() - began)
+    write_table(
+        ({**row, "split": split} for row, split in zip(rows, splits, strict=True)), output / "examples.parquet", COLUMNS
+    )
+    return Summary(
+        "split", len(rows), len(rows), write_rejected([], output / "rejected.jsonl"), time.monotonic() - began
+    )
 
 
 def assign(rows: Sequence[dict[str, Any]], config: Config) -> list[str]:
@@ -85,7 +89,9 @@ def assign(rows: Sequence[dict[str, Any]], config: Config) -> list[str]:
 
 def side_of(group: str, salt: str, shares: Shares) -> str:
     """The split of a group, from nothing but its id and the salt."""
-    point = int.from_bytes(hashlib.sha256(f"{salt}\0{group}".encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
+    point = (
+        int.from_bytes(hashlib.sha256(f"{salt}\0{group}".encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
+    )
     if point < shares.train:
         return "train"
     return "calibration" if point < shares.train + shares.calibration else "test"
@@ -123,7 +129,14 @@ def find_leaks(rows: Sequence[dict[str, Any]], splits: Sequence[str]) -> list[di
             a, b = rows[first[one]], rows[first[other]]
             sort = "exact" if (a["text"] or "").split() == (b["text"] or "").split() else "near_duplicate"
             found.append(
-                {"sort": sort, "corpus": a["corpus"], "id_a": a["id"], "split_a": one, "id_b": b["id"], "split_b": other}
+                {
+                    "sort": sort,
+                    "corpus": a["corpus"],
+                    "id_a": a["id"],
+                    "split_a": one,
+                    "id_b": b["id"],
+                    "split_b": other,
+                }
             )
     return found
 

@@ -42,7 +42,9 @@ def _show_entry(task: str, entry: dict[str, Any], console: Console) -> None:
     name = f"{task} · {entry['target']}" if entry["target"] else task
     bar = "━" * round(entry["probability"] * BAR_WIDTH)
     sure = f"  [dim]{_doubt(entry['set'])}[/dim]" if entry["abstained"] else ""
-    console.print(f"  {escape(name):<10} [bold]{escape(entry['label'])}[/bold] {entry['probability']:.0%} [dim]{bar}[/dim]{sure}")
+    console.print(
+        f"  {escape(name):<10} [bold]{escape(entry['label'])}[/bold] {entry['probability']:.0%} [dim]{bar}[/dim]{sure}"
+    )
     for one in entry["evidence"]:
         words = " ".join(one["text"].split())
         holder = f" ({escape(one['holder'])})" if one["holder"] else ""

@@ -115,7 +115,11 @@ def register_version(task: str, key: str, tags: Mapping[str, str], *, is_champio
     try:
         with _client() as client:
             run = _find(client, key)
-            models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'") if run else []
+            models = (
+                client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+                if run
+                else []
+            )
             if not run or not models:
                 return None
             return _register(client, f"slugline-{task}", models[0].model_uri, run.info.run_id, tags, is_champion)
@@ -152,7 +156,9 @@ def find_run(wanted: str) -> tuple[str, str, str]:
         meant = meant or [r for r in runs if r.info.run_id.startswith(wanted) or wanted in (r.info.run_name or "")]
         if len(meant) != 1:
             listed = "; ".join(f"{r.info.run_id[:8]} {r.info.run_name}" for r in (meant or runs)[:5])
-            raise TrackingError(f"{'no run' if not meant else f'{len(meant)} runs'} '{wanted}'; there are {listed or 'none'}")
+            raise TrackingError(
+                f"{'no run' if not meant else f'{len(meant)} runs'} '{wanted}'; there are {listed or 'none'}"
+            )
         models = client.search_logged_models([meant[0].info.experiment_id], f"source_run_id = '{meant[0].info.run_id}'")
         if not models:
             raise TrackingError(f"run '{wanted}' has no model")
@@ -273,9 +279,14 @@ def _client() -> Iterator[MlflowClient]:
 
 def _check_reachable(uri: str) -> None:
     if (home() / "mlruns").is_dir() and not os.environ.get("MLFLOW_TRACKING_URI"):
-        log.warning("mlruns/ is an old MLflow file store, which MLflow no longer reads: new runs go to %s, mlruns/ is left alone", uri)
+        log.warning(
+            "mlruns/ is an old MLflow file store, which MLflow no longer reads: new runs go to %s, mlruns/ is left alone",
+            uri,
+        )
     if uri.startswith("file:") or ("://" not in uri and not uri.startswith("databricks")):
-        raise TrackingError(f"MLFLOW_TRACKING_URI={uri} is a file store, which MLflow no longer takes; use sqlite:///mlflow.db")
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI={uri} is a file store, which MLflow no longer takes; use sqlite:///mlflow.db"
+        )
     if uri.startswith(("http://", "https://")):
         try:
             urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=HEALTH_TIMEOUT_S).close()
@@ -345,7 +356,13 @@ def _log_datasets(client: MlflowClient, run_id: str, datasets: list[dict[str, An
 
     inputs = [
         DatasetInput(
-            Dataset(one["name"], one["digest"][:36], "local", json.dumps({"uri": one["name"]}), profile=json.dumps({"num_rows": one["n_rows"]})),
+            Dataset(
+                one["name"],
+                one["digest"][:36],
+                "local",
+                json.dumps({"uri": one["name"]}),
+                profile=json.dumps({"num_rows": one["n_rows"]}),
+            ),
             [InputTag("mlflow.data.context", one["context"])],
         )
         for one in datasets
@@ -422,8 +439,23 @@ def serve_ui(port: int) -> None:
             raise TrackingError(f"port {port} is taken; give another: slugline ui --port {port + 1}")
     with _client() as client:
         experiment = _experiment_id(client)
-    log.info("The runs are at http://127.0.0.1:%d/#/experiments/%s/runs (ready in about 20 s; stop with Ctrl-C)", port, experiment)
+    log.info(
+        "The runs are at http://127.0.0.1:%d/#/experiments/%s/runs (ready in about 20 s; stop with Ctrl-C)",
+        port,
+        experiment,
+    )
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     command += ["--default-artifact-root", (home() / "mlartifacts").as_uri(), "--workers", "1"]
     os.execve(sys.executable, command, environment)

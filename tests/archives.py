@@ -30,7 +30,9 @@ def topic_model() -> Path:
     examples = [Example(id=a.id, text=a.text or "", title=a.title or "", labels=(c["topic"],)) for a, c in rows]
     scratch = Path(tempfile.mkdtemp(prefix="slugline-test-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    TaskModel.fit("topic", "single", task.classifier, task.calibration, examples, None, task.seed).save(scratch / "topic")
+    TaskModel.fit("topic", "single", task.classifier, task.calibration, examples, None, task.seed).save(
+        scratch / "topic"
+    )
     return scratch / "topic"
 
 
@@ -38,7 +40,9 @@ def topic_model() -> Path:
 def sentences() -> tuple[str, ...]:
     """The longer lines of the seed articles."""
     lines = (ROOT / "seeds" / "articles.jsonl").read_text(encoding="utf-8").splitlines()
-    return tuple(line["text"] for article in map(json.loads, lines) for line in article["lines"] if len(line["text"]) > 80)
+    return tuple(
+        line["text"] for article in map(json.loads, lines) for line in article["lines"] if len(line["text"]) > 80
+    )
 
 
 def article(number: int) -> dict[str, str]:

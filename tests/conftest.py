@@ -28,13 +28,20 @@ def shared() -> Path:
 def slugline(tmp_path: Path) -> Slugline:
     """Runs the command line in an empty folder, with no tracking server but a store of its own."""
 
-    def run(*words: str | Path, stdin: str | bytes = b"", cwd: Path = tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *words: str | Path, stdin: str | bytes = b"", cwd: Path = tmp_path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "pipeline", *map(str, words)],
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", **environment},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+                **environment,
+            },
             timeout=300,
             check=False,
         )

@@ -6,6 +6,7 @@ as arrays (`lines`, `features`, `model`); an article's answer does not depend on
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -111,7 +112,9 @@ class Separator:
         """The document of each article, in order; HTML too large to read gives a Rejected."""
         given = [self._given(article) for article in articles]
         readable = [one for one in given if isinstance(one, _Given)]
-        documents = iter([self._document(one, answer) for one, answer in zip(readable, self._answers(readable), strict=True)])
+        documents = iter(
+            [self._document(one, answer) for one, answer in zip(readable, self._answers(readable), strict=True)]
+        )
         return [next(documents) if isinstance(one, _Given) else one for one in given]
 
     def _given(self, article: Article) -> _Given | Rejected:
@@ -121,7 +124,11 @@ class Separator:
             page = parse_html(article.html, HtmlLimits(**self.config.html.model_dump()))
         except HtmlRejected as refused:
             return Rejected(article.id, refused.reason, str(refused))
-        title, published, author = (page.title or article.title, page.published or article.date, page.author or article.author)
+        title, published, author = (
+            page.title or article.title,
+            page.published or article.date,
+            page.author or article.author,
+        )
         return _Given(article, page.text, page.cues, title, published, author)
 
     def _answers(self, given: Sequence[_Given]) -> Iterator[_Answer]:
@@ -165,11 +172,13 @@ class Separator:
         scores = self.model(features, cues=cues, has_cues=has_cues, hints=hints)
         body = np.where(hints[:, 0] > 0, 1.0, np.where(hints[:, 1] > 0, 0.0, scores.body))
         kind, prose = scores.kinds.argmax(axis=1), features.dense[:, NAMES.index("is_prose")] > 0
-        for i, (begin, end) in enumerate(zip(first[:-1], first[1:], strict=True)):
+        for i, (begin, end) in enumerate(itertools.pairwise(first)):
             rows = slice(begin, end)
             offset = lines.offset[i]
             verdict = _verdict(scores.is_article, lines.segment[rows])
-            yield _Answer(lines.start[rows] - offset, lines.end[rows] - offset, body[rows], kind[rows], prose[rows], verdict)
+            yield _Answer(
+                lines.start[rows] - offset, lines.end[rows] - offset, body[rows], kind[rows], prose[rows], verdict
+            )
 
     def _hints(self, joined: str, features: Features) -> np.ndarray:
         """(n_lines, 2): which lines the caller's phrases make body, and which boilerplate."""
@@ -238,5 +247,7 @@ def _joined(parts: Sequence[_Answer]) -> _Answer:
         return _Answer(none, none, none.astype(float), none, none.astype(bool), 0.0)
     n_lines = np.array([len(part.start) for part in parts])
     verdict = float((np.array([part.is_article for part in parts]) * n_lines).sum() / n_lines.sum())
-    columns = ([getattr(part, name) for part in parts] for name in ("start", "end", "body", "kind", "prose"))
-    return _Answer(*(np.concatenate(column) for column in columns), round(verdict, 4))
+    start, end, body, kind, prose = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("start", "end", "body", "kind", "prose")
+    )
+    return _Answer(start, end, body, kind, prose, round(verdict, 4))

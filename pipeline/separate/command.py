@@ -27,7 +27,9 @@ def write(articles: Iterable[Article | Rejected], separator: Separator, form: st
         _write(articles, separator, form, out)
 
 
-def separated(articles: Iterable[Article | Rejected], separator: Separator) -> Iterator[tuple[Article | Rejected, Document | Rejected]]:
+def separated(
+    articles: Iterable[Article | Rejected], separator: Separator
+) -> Iterator[tuple[Article | Rejected, Document | Rejected]]:
     """Each input with its document, or why it has none."""
     iterator = iter(articles)
     while batch := list(islice(iterator, BATCH_ARTICLES)):
@@ -39,7 +41,15 @@ def separated(articles: Iterable[Article | Rejected], separator: Separator) -> I
 def as_record(given: Article | Rejected, document: Document | Rejected) -> dict[str, Any]:
     """The contract's object; an input that cannot be read has no lines and says why in `error`."""
     if isinstance(document, Rejected):
-        empty = {"id": document.id, "body": "", "lines": [], "is_article": 0.0, "title": None, "published": None, "author": None}
+        empty = {
+            "id": document.id,
+            "body": "",
+            "lines": [],
+            "is_article": 0.0,
+            "title": None,
+            "published": None,
+            "author": None,
+        }
         return {**empty, "error": {"reason": document.reason, "message": document.message}}
     record: dict[str, Any] = {
         "id": document.id,

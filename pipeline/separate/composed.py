@@ -93,7 +93,9 @@ def stories(rows: Iterable[dict[str, Any]]) -> list[Story]:
         body = tuple(text for text in map(_body_text, row["lines"]) if text.strip())
         n_else = len(row["lines"]) - len(body)
         if len(body) >= MIN_STORY_LINES:
-            story = Story(row.get("domain") or row["id"], row.get("lang") or "en", headline_of(row.get("title") or ""), body)
+            story = Story(
+                row.get("domain") or row["id"], row.get("lang") or "en", headline_of(row.get("title") or ""), body
+            )
             rank = (n_else, -len(body))
             if row["id"] not in best or rank < best[row["id"]][0]:
                 best[row["id"]] = (rank, story)
@@ -110,10 +112,14 @@ def headline_of(title: str) -> str:
     return " ".join(_SITE_SUFFIX.sub("", title).split())
 
 
-def compose(story: Story, others: Sequence[Story], furniture: Furniture, number: int, rng: np.random.Generator) -> LabelledDocument:
+def compose(
+    story: Story, others: Sequence[Story], furniture: Furniture, number: int, rng: np.random.Generator
+) -> LabelledDocument:
     """One article: the story, or the beginning of it, with furniture before, within and behind; now and then with none."""
     lang = story.lang if rng.random() < 0.7 else _picked(tuple(furniture.phrases), rng)
-    body = list(story.lines[: int(rng.integers(MIN_STORY_LINES, max(MIN_STORY_LINES + 1, min(len(story.lines), 25) + 1)))])
+    body = list(
+        story.lines[: int(rng.integers(MIN_STORY_LINES, max(MIN_STORY_LINES + 1, min(len(story.lines), 25) + 1)))]
+    )
     pieces: list[Piece] = [] if rng.random() < 0.1 else _above(story, furniture, lang, rng)
     pieces += _with_intrusions(body, furniture, lang, rng)
     if rng.random() > 0.1:
@@ -149,7 +155,13 @@ def _with_intrusions(body: Sequence[str], furniture: Furniture, lang: str, rng: 
     pieces: list[Piece] = []
     for i, line in enumerate(body):
         if i:
-            for part, share in (("inline", 0.04), ("advert", 0.02), ("caption", 0.025), ("engagement", 0.015), ("navigation", 0.003)):
+            for part, share in (
+                ("inline", 0.04),
+                ("advert", 0.02),
+                ("caption", 0.025),
+                ("engagement", 0.015),
+                ("navigation", 0.003),
+            ):
                 pieces += _said(part, share, furniture, lang, rng)
         pieces.append((line, Kind.BODY))
     return pieces
@@ -162,7 +174,11 @@ def _below(others: Sequence[Story], furniture: Furniture, lang: str, rng: np.ran
     for _ in range(int(rng.choice(4, p=(0.2, 0.4, 0.3, 0.1)))):
         pieces += _list(furniture, lang, rng)
     if rng.random() < 0.1:
-        pieces += [(line, Kind.COMMENTS) for line in (furniture.say("comments", lang, rng) for _ in range(int(rng.integers(1, 6)))) if line]
+        pieces += [
+            (line, Kind.COMMENTS)
+            for line in (furniture.say("comments", lang, rng) for _ in range(int(rng.integers(1, 6))))
+            if line
+        ]
     if rng.random() < 0.06:
         second = others[int(rng.integers(len(others)))]
         pieces += [(line, Kind.RELATED) for line in (second.headline, *second.lines[: int(rng.integers(1, 6))]) if line]

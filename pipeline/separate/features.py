@@ -6,6 +6,7 @@ batch. The lexicon's cues and the words are looked up by hash.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,7 +16,17 @@ from pipeline.separate.characters import Char, mix
 from pipeline.separate.lexicon import CUES, FUNCTION_WORDS, phrases
 from pipeline.separate.lines import Lines, Words, find_lines
 
-_ENDS = (Char.TERMINAL, Char.QUOTE, Char.COLON, Char.COMMA, Char.DIGIT, Char.BRACKET, Char.BULLET, Char.DASH, Char.OTHER)
+_ENDS = (
+    Char.TERMINAL,
+    Char.QUOTE,
+    Char.COLON,
+    Char.COMMA,
+    Char.DIGIT,
+    Char.BRACKET,
+    Char.BULLET,
+    Char.DASH,
+    Char.OTHER,
+)
 _BEGINS = (Char.LOWER, Char.DIGIT, Char.QUOTE, Char.BULLET, Char.DASH, Char.BRACKET, Char.LINK, Char.OTHER)
 _SHARES = tuple(kind for kind in Char if kind > Char.BREAK)
 
@@ -130,7 +141,9 @@ def _add_characters(columns: _Columns, lines: Lines) -> None:
         columns[f"share_{kind.name.lower()}"] = counts[:, kind] / inked
     ends, begins = kinds[lines.last], kinds[lines.first]
     before_end = kinds[np.maximum(lines.last - 1, lines.first)]
-    closes = ((ends == Char.QUOTE) | (ends == Char.BRACKET)) & ((before_end == Char.TERMINAL) | (before_end == Char.COMMA))
+    closes = ((ends == Char.QUOTE) | (ends == Char.BRACKET)) & (
+        (before_end == Char.TERMINAL) | (before_end == Char.COMMA)
+    )
     for kind in _ENDS:
         columns[f"ends_{kind.name.lower()}"] = (ends == kind).astype(float)
     columns["ends_terminal"] = np.where(closes, 1.0, columns["ends_terminal"])
@@ -138,7 +151,12 @@ def _add_characters(columns: _Columns, lines: Lines) -> None:
         columns[f"begins_{kind.name.lower()}"] = (begins == kind).astype(float)
     columns["n_chars"] = (lines.last - lines.first + 1).astype(float) + counts[:, Char.IDEOGRAPH]
     columns["log_chars"] = np.log(columns["n_chars"])
-    for name, kind in (("n_terminals", Char.TERMINAL), ("n_commas", Char.COMMA), ("n_quotes", Char.QUOTE), ("n_links", Char.LINK)):
+    for name, kind in (
+        ("n_terminals", Char.TERMINAL),
+        ("n_commas", Char.COMMA),
+        ("n_quotes", Char.QUOTE),
+        ("n_links", Char.LINK),
+    ):
         columns[name] = np.minimum(counts[:, kind], 8)
     columns["n_bars"] = np.minimum(counts[:, Char.BULLET], 4)
     columns["ideographs"] = counts[:, Char.IDEOGRAPH]
@@ -162,7 +180,11 @@ def _add_words(columns: _Columns, lines: Lines, is_function: np.ndarray) -> None
     columns["all_caps"] = _line_sums(is_cap & (words.second == Char.UPPER), words) / whole
     columns["numbers"] = _line_sums(words.first == Char.DIGIT, words) / whole
     columns["function_words"] = _line_sums(is_function, words) / whole
-    prose = (columns["n_chars"] >= 80) & (columns["ends_terminal"] > 0) & ((columns["function_words"] > 0.15) | (columns["ideographs"] > 30))
+    prose = (
+        (columns["n_chars"] >= 80)
+        & (columns["ends_terminal"] > 0)
+        & ((columns["function_words"] > 0.15) | (columns["ideographs"] > 30))
+    )
     columns["is_prose"] = prose.astype(float)
     columns["is_short"] = ((columns["n_chars"] < 60) & (columns["ends_terminal"] == 0)).astype(float)
 
@@ -220,7 +242,9 @@ def _add_repeats(columns: _Columns, lines: Lines, pairs: np.ndarray) -> None:
     columns["same_begin_share"] = _counts(first, lines) / n * (first > 0)
     columns["same_shape"] = _counts(shape, lines) / n
     columns["same_end"] = np.log(np.minimum(_counts(last, lines), 20)) * (last > 0)
-    four = np.where(words.to - words.from_ >= 5, sums[np.minimum(words.from_ + 4, len(sums) - 1)] - sums[words.from_], 0)
+    four = np.where(
+        words.to - words.from_ >= 5, sums[np.minimum(words.from_ + 4, len(sums) - 1)] - sums[words.from_], 0
+    )
     columns["begins_elsewhere"] = np.log(np.minimum(_counts(mix(four), lines), 5)) * (four > 0)
 
 
@@ -233,7 +257,9 @@ def _add_story(columns: _Columns, lines: Lines, is_function: np.ndarray) -> None
     per_segment = np.bincount(lines.segment[of], minlength=len(bounds) - 1)
     bits = np.ceil(np.log2(np.maximum(4 * per_segment, 64))).astype(np.int64)
     base = np.concatenate([[0], np.cumsum(1 << bits)])
-    slot = base[lines.segment[of]] + (words.hash[content] >> (64 - bits[lines.segment[of]]).astype(np.uint64)).astype(np.int64)
+    slot = base[lines.segment[of]] + (words.hash[content] >> (64 - bits[lines.segment[of]]).astype(np.uint64)).astype(
+        np.int64
+    )
     elsewhere = np.bincount(slot[is_story], minlength=base[-1])[slot] - is_story
     n_content = np.maximum(np.bincount(of, minlength=len(lines)), 1)
     columns["in_story"] = np.bincount(of[elsewhere > 0], minlength=len(lines)) / n_content
@@ -304,12 +330,12 @@ def _cues() -> HashTable:
     return HashTable.of(keys, np.array([bits[int(key)] for key in keys], np.int64), bits=18)
 
 
-def hash_words(words: list[str]) -> np.ndarray:
+def hash_words(words: Sequence[str]) -> np.ndarray:
     """The hash of each word; ideographs count one by one."""
     return find_lines(words, max_lines=1 << 30).words.hash
 
 
-def hash_phrases(texts: list[str]) -> np.ndarray:
+def hash_phrases(texts: Sequence[str]) -> np.ndarray:
     """The hash of each phrase of one to three words; longer ones are left out."""
     words = find_lines(texts, max_lines=1 << 30).words
     pairs, triples = _grams(words)

@@ -71,7 +71,15 @@ class LineNetwork(nn.Module):
         phrases = self.phrases(batch.phrase_rows, batch.phrase_offsets)
         answers = []
         for member in self.members:
-            known = [batch.dense, words, self.dropout(phrases), batch.word_share, batch.has_cues, batch.hints, batch.cues]
+            known = [
+                batch.dense,
+                words,
+                self.dropout(phrases),
+                batch.word_share,
+                batch.has_cues,
+                batch.hints,
+                batch.cues,
+            ]
             answers.append(member(torch.cat(known, dim=1), words, batch))
         return answers
 

@@ -53,7 +53,9 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(np.abs(gaps).sum() / max(1, len(labels)))
 
 
-def figures(documents: Sequence[LabelledDocument], probabilities: Sequence[np.ndarray], threshold: float) -> dict[str, dict[str, float]]:
+def figures(
+    documents: Sequence[LabelledDocument], probabilities: Sequence[np.ndarray], threshold: float
+) -> dict[str, dict[str, float]]:
     """Macro-F1, shingle F1 and ECE of all documents, of each variant and of each source (the id's prefix)."""
     members: dict[str, list[int]] = defaultdict(list)
     counts = []

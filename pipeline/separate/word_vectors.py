@@ -15,7 +15,9 @@ from pipeline.classifiers.encoder import Encoder
 from pipeline.separate.model import EMBEDDING_STEP
 
 
-def word_vectors(words: Sequence[str], shares: np.ndarray, *, n_axes: int, encoder: str, smoothing: float) -> np.ndarray:
+def word_vectors(
+    words: Sequence[str], shares: np.ndarray, *, n_axes: int, encoder: str, smoothing: float
+) -> np.ndarray:
     """(n, n_axes) int8 in units of EMBEDDING_STEP. `shares` is how often each word stands among all words."""
     vectors = Encoder(encoder, max_tokens=16, max_chunks=1, batch_size=64, cache=None).encode(words).astype(np.float64)
     vectors -= vectors.mean(axis=0)

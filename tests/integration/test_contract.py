@@ -28,7 +28,12 @@ def articles() -> list[dict[str, Any]]:
             case 13:
                 found.append({"id": f"a{i}"})
             case 3:
-                found.append({"id": f"a{i}", "html": "<html><body>" + "".join(f"<p>{line}</p>" for line in lines) + "</body></html>"})
+                found.append(
+                    {
+                        "id": f"a{i}",
+                        "html": "<html><body>" + "".join(f"<p>{line}</p>" for line in lines) + "</body></html>",
+                    }
+                )
             case _:
                 found.append({"id": f"a{i}", "text": newline.join(lines)})
     return found
@@ -52,7 +57,9 @@ def test_separate_answers_every_article_in_order_with_spans_that_cover_it(
         assert [line["start"] for line in lines] == sorted(line["start"] for line in lines)
         inside = [text[line["start"] : line["end"]] for line in lines]
         assert "".join("".join(inside).split()) == "".join(text.split())
-        assert answer["body"] == "\n".join(one for one, line in zip(inside, lines, strict=True) if line["kind"] == "body")
+        assert answer["body"] == "\n".join(
+            one for one, line in zip(inside, lines, strict=True) if line["kind"] == "body"
+        )
         assert 0 <= answer["is_article"] <= 1
 
 
@@ -76,10 +83,14 @@ def topic_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [json.loads(line) for line in (ROOT / "seeds" / "articles.jsonl").read_text().splitlines()]
     train = folder / "train.jsonl"
     train.write_text(
-        as_jsonl([{"text": row["newline"].join(n["text"] for n in row["lines"]), "label": row["topic"]} for row in rows])
+        as_jsonl(
+            [{"text": row["newline"].join(n["text"] for n in row["lines"]), "label": row["topic"]} for row in rows]
+        )
     )
     clean = Config.load(ROOT / "configs" / "clean.yaml")
-    source = Source(Limits.load(ROOT / "configs" / "inputs.yaml"), clean.repair, clean.duplicates, None, folder / "none")
+    source = Source(
+        Limits.load(ROOT / "configs" / "inputs.yaml"), clean.repair, clean.duplicates, None, folder / "none"
+    )
     task = load_task("topic", ROOT / "configs", [f"data.train={train}", "classifier.c=[1.0]"])
     fit("topic", task, source).model.save(folder / "model")
     return folder / "model"
@@ -152,7 +163,9 @@ def test_the_training_path_is_the_scoring_path(topic_model: Path) -> None:
         (("separate", "{folder}"), "a folder without articles"),
     ],
 )
-def test_bad_input_gets_one_clear_line(slugline: Slugline, topic_model: Path, tmp_path: Path, words: tuple[str, ...], problem: str) -> None:
+def test_bad_input_gets_one_clear_line(
+    slugline: Slugline, topic_model: Path, tmp_path: Path, words: tuple[str, ...], problem: str
+) -> None:
     rows = {
         "missing_column": [{"words": "x", "label": "a"}],
         "one_class": [{"text": f"x {i}", "label": "a"} for i in range(5)],
@@ -161,11 +174,17 @@ def test_bad_input_gets_one_clear_line(slugline: Slugline, topic_model: Path, tm
         "two_classes": [{"text": f"x {i}", "label": "ab"[i % 2]} for i in range(6)],
     }
     for name, content in rows.items():
-        (tmp_path / f"{name}.csv").write_text("words\nx\n") if name == "missing_column" else (tmp_path / f"{name}.jsonl").write_text(as_jsonl(content))
+        (tmp_path / f"{name}.csv").write_text("words\nx\n") if name == "missing_column" else (
+            tmp_path / f"{name}.jsonl"
+        ).write_text(as_jsonl(content))
     (tmp_path / "empty_folder").mkdir()
     (tmp_path / "article.txt").write_text("A story.\n")
     places = {name: str(tmp_path / f"{name}.{'csv' if name == 'missing_column' else 'jsonl'}") for name in rows}
-    places |= {"model": str(topic_model), "article": str(tmp_path / "article.txt"), "folder": str(tmp_path / "empty_folder")}
+    places |= {
+        "model": str(topic_model),
+        "article": str(tmp_path / "article.txt"),
+        "folder": str(tmp_path / "empty_folder"),
+    }
     done = slugline(*(word.format(**places) for word in words))
     assert done.returncode == 1
     assert problem in done.stderr

@@ -28,7 +28,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive(folder / "a.jsonl", N_ARTICLES)
     (folder / "configs").mkdir()
     settings = (ROOT / "configs" / "score.yaml").read_text(encoding="utf-8")
-    (folder / "configs" / "score.yaml").write_text(re.sub("batch_articles: [0-9]+", "batch_articles: 60", settings), encoding="utf-8")
+    (folder / "configs" / "score.yaml").write_text(
+        re.sub("batch_articles: [0-9]+", "batch_articles: 60", settings), encoding="utf-8"
+    )
     code, _, errors = finished(folder, *words("whole.jsonl"), "--processes", "1")
     assert code == 0, errors
     return folder
@@ -107,7 +109,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB; skipped where one may not be mounted."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
     yield place
@@ -129,4 +133,6 @@ def test_a_full_disk_is_one_clear_line_and_a_rerun_completes(undisturbed: Path, 
 def test_a_read_only_folder_is_one_clear_line(undisturbed: Path, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     code, _, errors = finished(undisturbed, *words(str(small_disk / "out.jsonl")))
-    assert (code, "cannot be written (Read-only file system)" in errors, "Traceback" in errors) == (1, True, False), errors
+    assert (code, "cannot be written (Read-only file system)" in errors, "Traceback" in errors) == (1, True, False), (
+        errors
+    )

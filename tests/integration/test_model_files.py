@@ -35,7 +35,13 @@ class Trap:
 
 def crafted_skops(proof: Path) -> bytes:
     """A skops file whose schema asks for a call of its own."""
-    state = {"__class__": "system", "__module__": "os", "__loader__": "FunctionNode", "content": f"touch {proof}", "__id__": 1}
+    state = {
+        "__class__": "system",
+        "__module__": "os",
+        "__loader__": "FunctionNode",
+        "content": f"touch {proof}",
+        "__id__": 1,
+    }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive_file:
         archive_file.writestr("schema.json", json.dumps({**state, "_skops_version": "0.16.0", "protocol": 2}))
@@ -65,7 +71,9 @@ def test_a_changed_byte_in_any_file_is_refused(model: Path, number: int) -> None
         TaskModel.load(model)
 
 
-@pytest.mark.parametrize("name", ["classifier.skops", "classifier/model.skops", "task.safetensors", "classifier/classifier.json"])
+@pytest.mark.parametrize(
+    "name", ["classifier.skops", "classifier/model.skops", "task.safetensors", "classifier/classifier.json"]
+)
 @pytest.mark.parametrize("kind", ["pickle", "skops", "lying", "outside", "empty"])
 def test_a_foreign_file_is_refused_and_nothing_in_it_is_run(model: Path, tmp_path: Path, name: str, kind: str) -> None:
     proof = tmp_path / "proof"
@@ -82,7 +90,9 @@ def test_a_foreign_file_is_refused_and_nothing_in_it_is_run(model: Path, tmp_pat
     assert not proof.exists()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"format": 1}', '{"format": 1, "files": {}}', "[" * 100_000, '{"format": 1e999}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", '{"format": 1}', '{"format": 1, "files": {}}', "[" * 100_000, '{"format": 1e999}']
+)
 def test_a_foreign_header_is_refused(model: Path, text: str) -> None:
     (model / "model.json").write_text(text, encoding="utf-8")
     with pytest.raises(ArtifactError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -16,7 +17,11 @@ PARTS = ("configs", "seeds", "models/separator", "dvc.yaml", ".dvc/config", ".dv
 
 
 def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
     environment.pop("MLFLOW_TRACKING_URI", None)
     return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, timeout=900, check=False)
 
@@ -58,11 +63,19 @@ def test_no_document_is_lost_between_stages(project: Path) -> None:
     import pyarrow.parquet as pq
 
     counts = {
-        stage: (pq.read_metadata(project / f"artifacts/{stage}/{name}.parquet").num_rows, len((project / f"artifacts/{stage}/rejected.jsonl").read_text().splitlines()))
-        for stage, name in (("ingest", "articles"), ("clean", "documents"), ("separate", "documents"), ("split", "examples"))
+        stage: (
+            pq.read_metadata(project / f"artifacts/{stage}/{name}.parquet").num_rows,
+            len((project / f"artifacts/{stage}/rejected.jsonl").read_text().splitlines()),
+        )
+        for stage, name in (
+            ("ingest", "articles"),
+            ("clean", "documents"),
+            ("separate", "documents"),
+            ("split", "examples"),
+        )
     }
     stages = list(counts)
-    for before, after in zip(stages, stages[1:], strict=False):
+    for before, after in itertools.pairwise(stages):
         assert counts[before][0] == sum(counts[after]), (before, after)
 
 
@@ -83,7 +96,10 @@ def test_a_second_run_runs_no_stage(project: Path) -> None:
 
 
 def test_training_again_gives_the_same_bytes(project: Path) -> None:
-    kept = {name: (project / "artifacts/topic" / name).read_bytes() for name in ("metrics.json", "predictions.parquet", "model/model.json")}
+    kept = {
+        name: (project / "artifacts/topic" / name).read_bytes()
+        for name in ("metrics.json", "predictions.parquet", "model/model.json")
+    }
     shutil.rmtree(project / "artifacts/topic")
     for stage in ("train", "evaluate"):
         assert run(project, "slugline", stage, "--task", "topic").returncode == 0
@@ -92,9 +108,20 @@ def test_training_again_gives_the_same_bytes(project: Path) -> None:
 
 def test_a_better_champion_stays_and_a_worse_challenger_is_turned_away(project: Path) -> None:
     before = (project / "models/topic/model.json").read_bytes()
-    worse = ("classifier.spaces=[{field: lead, unit: word, min_n: 1, max_n: 1, min_df: 2, max_features: 300, min_chars: 2, sublinear: true, idf: true, weight: 1.0, window: 60}]",)
+    worse = (
+        "classifier.spaces=[{field: lead, unit: word, min_n: 1, max_n: 1, min_df: 2, max_features: 300, min_chars: 2, sublinear: true, idf: true, weight: 1.0, window: 60}]",
+    )
     for stage in ("train", "evaluate", "register"):
-        done = run(project, "slugline", stage, "--task", "topic", *(word for one in worse for word in ("--set", one)), "--set", "gate.minimum=0.1")
+        done = run(
+            project,
+            "slugline",
+            stage,
+            "--task",
+            "topic",
+            *(word for one in worse for word in ("--set", one)),
+            "--set",
+            "gate.minimum=0.1",
+        )
         assert done.returncode == 0, done.stderr
     assert json.loads((project / "artifacts/register/topic/decision.json").read_text())["outcome"] == "kept"
     assert (project / "models/topic/model.json").read_bytes() == before

@@ -78,9 +78,18 @@ ODD_LINES: dict[str, bytes] = {
     "parent_id": b'{"id": "../../etc/passwd", "text": "The minister spoke on Friday."}\n',
     "newline_id": b'{"id": "a\\nb", "text": "The minister spoke on Friday."}\n',
     "object_title": b'{"id": "odd-title", "title": {"a": 1}, "text": "The minister spoke on Friday."}\n',
-    "entities": line({"id": "odd-entities", "html": "<html><p>" + "&lt;&amp;&#x10ffff;&notanentity;" * 20_000 + "</p></html>"}),
-    "entity_bomb": line({"id": "odd-bomb", "html": '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><html><p>&b; said the minister.</p>'}),
-    "script": line({"id": "odd-script", "html": "<html><script>while(1);</script><p>The minister spoke on Friday.</p></html>"}),
+    "entities": line(
+        {"id": "odd-entities", "html": "<html><p>" + "&lt;&amp;&#x10ffff;&notanentity;" * 20_000 + "</p></html>"}
+    ),
+    "entity_bomb": line(
+        {
+            "id": "odd-bomb",
+            "html": '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><html><p>&b; said the minister.</p>',
+        }
+    ),
+    "script": line(
+        {"id": "odd-script", "html": "<html><script>while(1);</script><p>The minister spoke on Friday.</p></html>"}
+    ),
     "marks_only": line({"id": "odd-marks", "text": "\u0301" * 5000}),
     "one_line": line({"id": "odd-line", "text": "word " * 100_000}),
     "many_lines": line({"id": "odd-lines", "text": "word\n" * 100_000}),
@@ -120,7 +129,9 @@ def bad_files(scratch: Path) -> dict[str, bytes]:
     """Files by name, each of which gives exactly one record with an error."""
     table = pa.table({"text": [article(i)["text"] for i in range(50)]})
     whole = parquet(scratch, table)
-    invalid = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\3\0\0\0"), pa.py_buffer(b"\xff\xfe\xfd")])
+    invalid = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\3\0\0\0"), pa.py_buffer(b"\xff\xfe\xfd")]
+    )
     noise = os.urandom(20_000)
     return {
         "bomb.txt.gz": gzip.compress(b"a" * 100_000_000),
@@ -150,13 +161,17 @@ def bad_files(scratch: Path) -> dict[str, bytes]:
         "deep.json": b"[" * 300_000,
         "dense.json": b"[" + b"[]," * 6_000_000 + b"[]]",
         "names.csv": b"headline,body\na,b\n",
-        "quote.csv": b'id,text\n1,"never closed\n' + packed_csv([[str(i), article(i)["text"]] for i in range(20)]).replace(b'"', b""),
+        "quote.csv": b'id,text\n1,"never closed\n'
+        + packed_csv([[str(i), article(i)["text"]] for i in range(20)]).replace(b'"', b""),
         "commas.csv": b"id,text\n1,one, two, three\n",
         "empty.csv": b"",
         "status.warc": warc(b"<p>not found</p>", "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\n"),
         "picture.warc": warc(b"\x89PNG", "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"),
         "empty.warc.gz": gzip.compress(warc(b"")),
-        "bomb.warc": warc(gzip.compress(b"a" * 100_000_000), "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"),
+        "bomb.warc": warc(
+            gzip.compress(b"a" * 100_000_000),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n",
+        ),
     }
 
 
@@ -177,7 +192,9 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "lines.jsonl").write_bytes(b"".join(lines))
     (folder / "utf16.jsonl").write_bytes("".join(good_line(i).decode() for i in range(1000, 1020)).encode("utf-16"))
     (folder / "packed.jsonl.gz").write_bytes(b"".join(gzip.compress(good_line(i)) for i in range(1020, 1040)))
-    (folder / "latin1.csv").write_bytes(b"id,text\n7,Der Pr\xe4sident sprach am Freitag mit M\xfcller \xfcber die Lage.\n")
+    (folder / "latin1.csv").write_bytes(
+        b"id,text\n7,Der Pr\xe4sident sprach am Freitag mit M\xfcller \xfcber die Lage.\n"
+    )
     (folder / "sub").mkdir()
     (folder / "sub" / "good.txt").write_text(article(2)["text"], encoding="utf-8")
     os.mkfifo(folder / "pipe.txt")
@@ -228,11 +245,17 @@ def test_a_poisoned_archive_is_scored_but_for_its_poison(poisoned: Path) -> None
     for name in ("pipe.txt", "broken.txt", "loop.txt", "passwd.txt", "up.txt", "socket.txt"):
         assert errors_by_name[name]["reason"] in ("link", "not_a_file"), name
     good = [record for record in records if record["id"].startswith("a0") and not record["error"]]
-    assert [record["id"] for record in good] == [f"a{i:06d}" for i in (*range(1000), *range(1020, 1040), *range(1000, 1020))]
+    assert [record["id"] for record in good] == [
+        f"a{i:06d}" for i in (*range(1000), *range(1020, 1040), *range(1000, 1020))
+    ]
     assert all(record["predictions"]["topic"] for record in good)
-    n_bad_lines = sum("lines.jsonl" in (one["error"] or {"message": ""})["message"] or one["id"] == "x" for one in records)
+    n_bad_lines = sum(
+        "lines.jsonl" in (one["error"] or {"message": ""})["message"] or one["id"] == "x" for one in records
+    )
     assert n_bad_lines >= len(BAD_LINES)
-    failed = [one["error"]["message"] for one in records if one["error"] and one["error"]["reason"] in ("failed", "crashed")]
+    failed = [
+        one["error"]["message"] for one in records if one["error"] and one["error"]["reason"] in ("failed", "crashed")
+    ]
     assert failed == []
     odd = {record["id"]: record["error"] for record in records if record["id"].startswith("odd-")}
     assert {name for name, error in odd.items() if error} <= {"odd-marks"}

@@ -71,7 +71,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_it_answers_what_the_command_line_answers(server: Server, tmp_path: Path) -> None:
-    given = [article(1), {"id": "none"}, {"id": "page", "html": "<html><body><p>The minister spoke on Friday.</p></body></html>"}]
+    given = [
+        article(1),
+        {"id": "none"},
+        {"id": "page", "html": "<html><body><p>The minister spoke on Friday.</p></body></html>"},
+    ]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(one) + "\n" for one in given), encoding="utf-8")
     _, output, _ = finished(tmp_path, "score", "a.jsonl", "--model", topic_model(), "--format", "jsonl")
     expected = [json.loads(line) for line in output.splitlines()]

@@ -27,7 +27,24 @@ def test_a_stage_is_a_command_a_module_and_a_file_of_settings(stage: str) -> Non
     assert STAGES[stage]["cmd"].startswith(f"slugline {stage}")
 
 
-@pytest.mark.parametrize("command", ["ingest", "clean", "separate", "split", "train", "evaluate", "register", "score", "run", "compare", "explain", "ui", "serve"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ingest",
+        "clean",
+        "separate",
+        "split",
+        "train",
+        "evaluate",
+        "register",
+        "score",
+        "run",
+        "compare",
+        "explain",
+        "ui",
+        "serve",
+    ],
+)
 def test_every_command_of_the_contract_is_there(command: str) -> None:
     assert command in get_command(app).commands  # type: ignore[attr-defined]
 
@@ -41,7 +58,9 @@ def test_help_imports_nothing_heavy() -> None:
 def test_no_stage_reads_a_pickle() -> None:
     for path in (ROOT / "pipeline").rglob("*.py"):
         words = path.read_text()
-        assert not any(f"{one}.{verb}" in words for one in ("pickle", "joblib", "cloudpickle") for verb in ("load", "dump")), path
+        assert not any(
+            f"{one}.{verb}" in words for one in ("pickle", "joblib", "cloudpickle") for verb in ("load", "dump")
+        ), path
 
 
 def test_the_license_and_the_model_card_are_there() -> None:

@@ -45,8 +45,26 @@ class Server:
             "MLFLOW_FLASK_SERVER_SECRET_KEY": "for this test only",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
-        command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--backend-store-uri", f"sqlite:///{self.folder}/store.db", "--artifacts-destination", str(self.folder / "files"), "--workers", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--app-name",
+            "basic-auth",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
+        command += [
+            "--backend-store-uri",
+            f"sqlite:///{self.folder}/store.db",
+            "--artifacts-destination",
+            str(self.folder / "files"),
+            "--workers",
+            "1",
+        ]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 120
@@ -104,7 +122,9 @@ def run_named(name: str) -> object:
     return client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")
 
 
-def test_a_run_arrives_whole_however_long_its_settings(server: Server, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_arrives_whole_however_long_its_settings(
+    server: Server, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     assert tracking.log_run(record(project, "arrives")) is not None
     (found,) = run_named("arrives")  # type: ignore[misc]
@@ -113,7 +133,9 @@ def test_a_run_arrives_whole_however_long_its_settings(server: Server, project: 
     assert tracking.sync() == (0, 0)
 
 
-def test_a_server_that_dies_loses_nothing(server: Server, project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_dies_loses_nothing(
+    server: Server, project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     server.kill()
     assert tracking.log_run(record(project, "waits")) is None
@@ -136,7 +158,9 @@ def test_a_wrong_password_is_one_clear_line(server: Server, project: Path, monke
     assert "\n" not in str(refused.value)
 
 
-def test_an_old_file_store_gets_a_clear_message(project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_old_file_store_gets_a_clear_message(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(project / "mlruns"))
     assert tracking.log_run(record(project, "old")) is None
     assert "file store" in caplog.text

@@ -17,7 +17,19 @@ ANY_CHARACTER = st.characters(codec=None)
 PROSE = "The minister said on Tuesday that the bridge would be closed until the end of the month, after cracks had been found."
 LINE = st.one_of(
     st.text(ANY_CHARACTER, max_size=40),
-    st.sampled_from([PROSE, "More from AFP", "- Bridge Closed, Ministry Says", "Click to comment", "", "   ", "©", "新闻", "Ещё по теме"]),
+    st.sampled_from(
+        [
+            PROSE,
+            "More from AFP",
+            "- Bridge Closed, Ministry Says",
+            "Click to comment",
+            "",
+            "   ",
+            "©",
+            "新闻",
+            "Ещё по теме",
+        ]
+    ),
 )
 BREAK = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\u2028", "\x85", "\x0c"])
 
@@ -58,12 +70,14 @@ def test_body_and_boilerplate_rebuild_the_text_apart_from_blank_lines(text: str)
     document = separator().separate(text)
     lines = [line for line in text.translate({ord(mark): "\n" for mark in LINE_BREAKS}).split("\n") if line.strip()]
     assert [text[line.start : line.end] for line in document.lines] == lines
-    assert document.body == "\n".join(line for line, judged in zip(lines, document.lines, strict=True) if judged.kind == Kind.BODY)
+    assert document.body == "\n".join(
+        line for line, judged in zip(lines, document.lines, strict=True) if judged.kind == Kind.BODY
+    )
 
 
 @given(st.lists(texts(), min_size=1, max_size=5), st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
-def test_a_document_is_the_same_alone_in_any_batch_and_in_any_order(given_texts: list[str], random) -> None:  # noqa: ANN001
+def test_a_document_is_the_same_alone_in_any_batch_and_in_any_order(given_texts: list[str], random) -> None:
     together = documents_of(given_texts)
     shuffled = list(range(len(given_texts)))
     random.shuffle(shuffled)
@@ -90,7 +104,7 @@ def test_a_text_read_in_pieces_has_the_same_lines(text: str, max_chars: int) -> 
     assert spans == list(zip(whole.start.tolist(), whole.end.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("mark", list(LINE_BREAKS) + ["\r\n"])
+@pytest.mark.parametrize("mark", [*list(LINE_BREAKS), "\r\n"])
 def test_every_kind_of_line_break_gives_the_same_kinds(mark: str) -> None:
     lines = [PROSE] * 4 + ["More from AFP", "- Bridge Closed, Ministry Says"]
     plain, other = separator().separate("\n".join(lines)), separator().separate(mark.join(lines))

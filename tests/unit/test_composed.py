@@ -41,6 +41,8 @@ def test_a_story_comes_from_the_cleanest_variant_of_its_page() -> None:
     assert stories(rows) == [Story("a.example", "en", "Ship sinks", ("Paragraph 0.", "Paragraph 1.", "Paragraph 2."))]
 
 
-@pytest.mark.parametrize(("title", "headline"), [("Ship sinks - The Daily", "Ship sinks"), ("Well-being at work", "Well-being at work")])
+@pytest.mark.parametrize(
+    ("title", "headline"), [("Ship sinks - The Daily", "Ship sinks"), ("Well-being at work", "Well-being at work")]
+)
 def test_a_headline_is_a_title_without_its_site(title: str, headline: str) -> None:
     assert headline_of(title) == headline

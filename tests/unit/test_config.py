@@ -46,7 +46,7 @@ def test_a_file_that_is_not_keys_and_values_is_refused(tmp_path: Path, content: 
 
 
 def test_an_unknown_task_lists_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="no task 'topics'.*topic"):
+    with pytest.raises(ConfigError, match=r"no task 'topics'.*topic"):
         load_task("topics", CONFIGS, [])
 
 

@@ -118,7 +118,9 @@ def test_cyrillic_without_a_mark_is_sniffed() -> None:
     assert decode(text.encode("cp1251"), LIMITS) == text
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), [("e.txt", b"", "empty"), ("b.txt", b"\x00\x01\x02\xff" * 400, "binary")])
+@pytest.mark.parametrize(
+    ("name", "content", "reason"), [("e.txt", b"", "empty"), ("b.txt", b"\x00\x01\x02\xff" * 400, "binary")]
+)
 def test_empty_and_binary_files_are_refused(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     assert reasons(articles(written(tmp_path / name, content))) == [reason]
 
@@ -158,5 +160,3 @@ def test_warc_responses_are_read(tmp_path: Path) -> None:
 def test_labelled_lines_are_joined_to_a_text(tmp_path: Path) -> None:
     row = {"id": "a", "newline": "\r\n", "lines": [{"text": "One."}, {"text": ""}, {"t": "Two."}]}
     assert articles(written(tmp_path / "a.jsonl", json.dumps(row)))[0].text == "One.\r\n\r\nTwo."  # type: ignore[union-attr]
-
-

@@ -59,7 +59,9 @@ def test_no_body_line_of_a_seed_article_is_lost_and_no_tail_line_kept(article: d
     lines = [line for line in article["lines"] if line["text"].strip()]
     document = separator().separate("\n".join(line["text"] for line in article["lines"]))
     wrong = [
-        line["text"] for line, kind in zip(lines, kinds_of(document), strict=True) if (line["kind"] == "body") != (kind == Kind.BODY)
+        line["text"]
+        for line, kind in zip(lines, kinds_of(document), strict=True)
+        if (line["kind"] == "body") != (kind == Kind.BODY)
     ]
     assert wrong == []
 
@@ -72,7 +74,9 @@ def test_the_body_of_a_seed_article_separated_again_stays_whole() -> None:
 
 def test_a_callers_phrase_makes_a_line_boilerplate_and_another_makes_one_body() -> None:
     text = "\n".join([*STORY, "Ask the harbour desk a question"])
-    told = with_settings("always_boilerplate=[two of its supports]", "always_body=[ask the HARBOUR desk]").separate(text)
+    told = with_settings("always_boilerplate=[two of its supports]", "always_body=[ask the HARBOUR desk]").separate(
+        text
+    )
     assert told.lines[2].kind != Kind.BODY and told.lines[2].body == 0
     assert told.lines[5].kind == Kind.BODY and told.lines[5].body == 1
 
@@ -106,7 +110,9 @@ def test_a_text_without_lines_has_none_and_is_no_article(text: str) -> None:
     assert document.lines == () and document.body == "" and document.is_article == 0.0 and document.text == text
 
 
-@pytest.mark.parametrize("text", ["\x00", "\ud800 lone \udfff", "a\x00b\nc", "\U0010ffff", "👍🏽", "ﷺ" * 50, "a\u0300" * 300])
+@pytest.mark.parametrize(
+    "text", ["\x00", "\ud800 lone \udfff", "a\x00b\nc", "\U0010ffff", "👍🏽", "ﷺ" * 50, "a\u0300" * 300]
+)
 def test_odd_characters_are_lines_like_any(text: str) -> None:
     document = separator().separate(text)
     assert len(document.lines) == len([line for line in text.split("\n") if line.strip()])
@@ -126,7 +132,9 @@ def test_hundreds_of_thousands_of_short_lines_are_all_there() -> None:
 
 
 def test_html_and_text_in_one_batch_keep_their_order() -> None:
-    html = "<html><body><nav><a href='/'>Home</a></nav>" + "".join(f"<p>{line}</p>" for line in STORY) + "</body></html>"
+    html = (
+        "<html><body><nav><a href='/'>Home</a></nav>" + "".join(f"<p>{line}</p>" for line in STORY) + "</body></html>"
+    )
     batch = [Article(id="a", text=STORY[0]), Article(id="b", html=html), Article(id="c", text="\n".join(STORY))]
     documents = separator().separate_batch(batch)
     assert [document.id for document in documents] == ["a", "b", "c"]
@@ -162,7 +170,9 @@ def test_missing_weights_are_an_artifact_error(tmp_path: Path) -> None:
 def test_weights_for_other_features_are_refused(tmp_path: Path) -> None:
     folder = ROOT / "models" / "separator"
     settings = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    (tmp_path / "model.json").write_text(json.dumps(settings | {"features": settings["features"][1:]}), encoding="utf-8")
+    (tmp_path / "model.json").write_text(
+        json.dumps(settings | {"features": settings["features"][1:]}), encoding="utf-8"
+    )
     (tmp_path / "weights.safetensors").write_bytes((folder / "weights.safetensors").read_bytes())
     with pytest.raises(ArtifactError, match="other features"):
         Separator.load(tmp_path)

@@ -24,7 +24,7 @@ def document(lines: tuple[str, ...]) -> LabelledDocument:
     return LabelledDocument("a", "seed", "a", lines, np.ones(len(lines), np.int8), np.zeros(len(lines), np.int8))
 
 
-def network_and_model():  # noqa: ANN201
+def network_and_model():
     """A network with random weights, its exported twin, and what both read of two documents."""
     torch = pytest.importorskip("torch")
     training = pytest.importorskip("pipeline.train_separator")

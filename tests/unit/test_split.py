@@ -59,7 +59,11 @@ def test_by_time_the_newest_test() -> None:
 
 
 def test_a_given_split_is_kept_and_a_leak_across_it_fails_the_stage(tmp_path: Path) -> None:
-    rows = [row("a", split="train", group="g"), row("b", split="test", group="g", text="text of a"), row("c", split="test")]
+    rows = [
+        row("a", split="train", group="g"),
+        row("b", split="test", group="g", text="text of a"),
+        row("c", split="test"),
+    ]
     splits = assign(rows, CONFIG)
     assert splits == ["train", "test", "test"]
     leaks = find_leaks(rows, splits)
