@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Literal
 
 from pipeline.config import Config
@@ -68,7 +69,7 @@ def clean_with_span(text: str, span: tuple[int, int] | None, repair: Repair) -> 
 
 def clean_text(text: str, repair: Repair, *, strip: bool = True) -> str:
     """The text with every line cleaned and `\\n` between them; cleaning twice changes nothing more."""
-    if text.isascii() and not _UNCLEAN_ASCII.search(text):
+    if _is_clean(text, repair.normalization):
         return text
     return "\n".join(clean_line(line, repair, strip=strip) for line in _LINE_BREAK.split(text))
 
@@ -113,7 +114,28 @@ _MAX_ALIGNED_CHARS = 20_000  # beyond it, aligning a repaired line character by 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff\u00ad\u200b\u2060\ud800-\udfff]")
 _BLANK = re.compile("[\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-_UNCLEAN_ASCII = re.compile("[\x00-\x09\x0b-\x1f\x7f]|[ ](?=\n|$)")
+_SUSPECT = re.compile("[^\x00-\x7f]{2}|[\x80-\x9f\u00c2\u00c3\u0152\u0153]")  # stands in all that ftfy finds bad
+_CLEAN_BYTES = bytes(byte for byte in range(256) if (byte >= 32 and byte != 127) or byte == 10)
+_WITHOUT_ASCII = bytes(32 if byte < 128 else byte for byte in range(256))
+
+
+def _is_clean(text: str, normalization: Literal["NFC", "NFKC"]) -> bool:
+    """Whether it can be told at a glance that cleaning would change nothing."""
+    if " \n" in text or text.endswith(" "):
+        return False
+    given = text.encode("utf-8", "surrogatepass")
+    if given.translate(None, _CLEAN_BYTES):
+        return False
+    return all(_stands_alone(run, normalization) for run in set(given.translate(_WITHOUT_ASCII).split()))
+
+
+@lru_cache(maxsize=10_000)
+def _stands_alone(run: bytes, normalization: Literal["NFC", "NFKC"]) -> bool:
+    """Whether it is one character that stays as it is between ASCII characters."""
+    one = run.decode("utf-8", "surrogatepass")
+    if len(one) > 1 or unicodedata.combining(one) or unicodedata.normalize(normalization, one) != one:
+        return False
+    return not any(pattern.search(one) for pattern in (_LINE_BREAK, _CONTROL, _BLANK, _SUSPECT))
 
 
 def _repaired(line: str, repair: Repair) -> str:
@@ -123,7 +145,7 @@ def _repaired(line: str, repair: Repair) -> str:
     from ftfy.badness import is_bad
 
     for _ in range(_MAX_REPAIRS):
-        if not is_bad(line) or (repaired := fix_encoding(line)) == line:
+        if not _SUSPECT.search(line) or not is_bad(line) or (repaired := fix_encoding(line)) == line:
             break
         line = repaired
     return line
