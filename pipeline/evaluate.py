@@ -21,6 +21,7 @@ from pipeline.config import Config as BaseConfig
 from pipeline.document import Article, Example, LabelPrediction, Summary
 from pipeline.errors import ArtifactError
 from pipeline.examples import Examples, Source, load_examples
+from pipeline.home import shipped
 from pipeline.inputs import read_articles
 from pipeline.metrics import (
     Metrics,
@@ -187,7 +188,8 @@ def measure_shortcut(
 
 def foreign_tails(config: Shortcut, source: Source, separator: Separator) -> list[str]:
     """The boilerplate of the articles named in the settings, one text an article."""
-    articles = [one for one in read_articles(config.tails, source.limits) if isinstance(one, Article)]
+    tails_of = [shipped(path) for path in config.tails]
+    articles = [one for one in read_articles(tails_of, source.limits) if isinstance(one, Article)]
     documents = [one for one in prepare(articles, source.repair, separator) if isinstance(one, Prepared)]
     tails = []
     for one in documents:

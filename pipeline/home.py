@@ -18,3 +18,9 @@ def config_file(name: str, config_dir: Path) -> Path:
     """A stage's settings: its file in `config_dir`, or the one that ships where the folder has none."""
     own = config_dir / name
     return own if own.is_file() else home() / "configs" / name
+
+
+def shipped(path: str) -> str:
+    """A path of the settings: as seen from here if it is there, else in the project's home."""
+    beside = home() / path
+    return path if Path(path).exists() or not beside.exists() else str(beside)

@@ -47,7 +47,7 @@ def interval_bar(value: float, interval: Interval, span: Interval = (0.0, 1.0), 
     width, height = 120, 14
 
     def at(number: float) -> float:
-        return 3 + (width - 6) * (min(max(number, span[0]), span[1]) - span[0]) / (span[1] - span[0])
+        return 3 + (width - 6) * (min(max(number, span[0]), span[1]) - span[0]) / ((span[1] - span[0]) or 1.0)
 
     low, high = interval
     colour = "var(--accent)"

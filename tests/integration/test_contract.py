@@ -119,6 +119,23 @@ def test_score_gives_one_record_an_article_with_evidence_that_leads_back(
                 assert given["text"][one["start"] : one["end"]] == one["text"] != ""
 
 
+def test_train_and_evaluate_work_outside_of_the_project(slugline: Slugline, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (ROOT / "seeds" / "articles.jsonl").read_text().splitlines()]
+    given = [
+        {"text": row["newline"].join(n["text"] for n in row["lines"]), "label": ("a", "b")[row["topic"] > "f"]}
+        for row in rows
+    ]
+    (tmp_path / "train.jsonl").write_text(as_jsonl(given))
+    (tmp_path / "test.jsonl").write_text(as_jsonl(given[::2]))
+    words = ("--task", "topic", "--set", "data.train=train.jsonl", "--set", "data.test=test.jsonl")
+    trained = slugline("train", *words)
+    assert trained.returncode == 0, trained.stderr
+    done = slugline("evaluate", *words, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)
+    assert metrics["n"] == len(given[::2]) and metrics["accuracy"] > 0.5 and metrics["shortcut"]
+
+
 def test_strict_turns_an_unreadable_article_into_exit_code_1(slugline: Slugline, topic_model: Path) -> None:
     words = ("score", "-", "--model", topic_model, "--format", "jsonl")
     assert slugline(*words, stdin='{"id": "x"}\n').returncode == 0
