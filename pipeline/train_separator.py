@@ -28,14 +28,25 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.artifacts import replacing, write_json
 from pipeline.config import Config as BaseConfig
-from pipeline.document import Summary
+from pipeline.document import Kind, Summary
 from pipeline.errors import DataError
 from pipeline.home import home
 from pipeline.separate import Html
 from pipeline.separate.augment import augmented
+from pipeline.separate.composed import Composer
 from pipeline.separate.features import NAMES, Features, extract
+from pipeline.separate.hand_kinds import HandKinds, lines_digest, read_hand_kinds, with_hand_kinds
 from pipeline.separate.html import CUES, HtmlLimits
-from pipeline.separate.labelled import SEED, UNKNOWN, LabelledDocument, read_documents, read_rows, text_of, with_kinds
+from pipeline.separate.labelled import (
+    PLAIN,
+    SEED,
+    TO_BLANK,
+    UNKNOWN,
+    LabelledDocument,
+    read_documents,
+    read_rows,
+    text_of,
+)
 from pipeline.separate.model import EMBEDDING_STEP, KINDS, LineModel, vocabulary
 from pipeline.separate.network import Answer, Batch, LineNetwork, Shape
 from pipeline.separate.pages import read_pages, with_page_kinds
@@ -51,7 +62,8 @@ class Inputs(BaseConfig):
     lines: list[Path]
     typed: list[Path]
     typed_split: str
-    typed_weight: float = Field(gt=0)
+    hand_kinds: list[Path]
+    hand_weight: float = Field(gt=0)
     pages: list[Path]
     html: Html
 
@@ -83,6 +95,7 @@ class Training(BaseConfig):
     encoder: str
     word_smoothing: float = Field(gt=0)
     seed_copies: int = Field(ge=1)
+    n_composed: int = Field(ge=0)
     max_lines: int = Field(ge=10)
     seed: int
     n_threads: int = Field(ge=1)
@@ -92,6 +105,7 @@ class Config(BaseConfig):
     """`configs/train_separator.yaml`."""
 
     inputs: Inputs
+    furniture: Path
     network: Shape
     training: Training
     augment: dict[str, float]
@@ -102,40 +116,55 @@ def run(config: Config, output: Path) -> Summary:
     """Train on all labelled lines there are and write the weights; what held-out sites say goes into `training.json`."""
     began = time.monotonic()
     documents = read_inputs(config.inputs)
-    n_cues = len(CUES)
+    composer = Composer.load(home() / config.furniture, _there(config.inputs.lines))
     held_out = [d for d in documents if is_held_out(d.site, config.holdout_share)]
     kept = [d for d in documents if not is_held_out(d.site, config.holdout_share)]
     words = build_vocabulary(documents, config.training, config.network.words)
-    weights, settings = train(kept, words, config, n_cues)
+    kept_composer = composer.without(lambda site: is_held_out(site, config.holdout_share))
+    weights, settings = train(kept, kept_composer, words, config)
     calibration = calibrated(LineModel.of(weights, settings), held_out)
     model = LineModel.of(weights, settings | {"calibration": calibration})
     quality = figures(held_out, predicted(model, held_out), threshold=0.5)
-    weights, settings = train(documents, words, config, n_cues)
+    weights, settings = train(documents, composer, words, config)
     save_model(weights, settings | {"calibration": calibration}, output)
     write_json({"held_out_sites": quality, "config": config.model_dump(mode="json")}, output / "training.json")
     return Summary("train-separator", len(documents), len(documents), {}, time.monotonic() - began)
 
 
 def read_inputs(inputs: Inputs) -> list[LabelledDocument]:
-    """All labelled documents of the files that are there, kinds from typed lines first, then from the pages' markup.
+    """All labelled documents of the files that are there, with kinds given by hand or else from the pages' markup.
+
+    Articles that are there as HTML only come as plain text too.
 
     Raises:
         DataError: none of the files is there.
     """
     pages = [page for path in _there(inputs.pages) for page in read_pages(path, HtmlLimits(**inputs.html.model_dump()))]
     documents = [document for path in _there(inputs.lines) for document in read_documents(path)]
-    typed = {
-        (row["id"], row["variant"]): row
-        for path in _there(inputs.typed)
-        for row in read_rows(path)
-        if row["split"] == inputs.typed_split
-    }
-    by_hand = {key: [line["kind"] for line in row["lines"]] for key, row in typed.items()}
-    documents = with_kinds(documents, by_hand, weight=inputs.typed_weight)
-    documents = with_page_kinds(documents, pages) + [page.document for page in pages]
+    as_text = {document.id for document in documents}
+    for page in (page.document for page in pages):
+        documents.append(page)
+        if page.is_article and page.id not in as_text:
+            documents.append(replace(page, variant=PLAIN, cues=None))
     if not documents:
         raise DataError(f"no labelled lines: none of {', '.join(map(str, inputs.lines + inputs.pages))} is there")
-    return documents
+    given = _hand_kinds(inputs)
+    by_hand = with_hand_kinds([d for d in documents if d.id in given], given, inputs.hand_weight)
+    by_markup = with_page_kinds([d for d in documents if d.id not in given], pages)
+    return by_hand + [replace(d, kind_weight=inputs.hand_weight) if d.variant == SEED else d for d in by_markup]
+
+
+def _hand_kinds(inputs: Inputs) -> dict[str, HandKinds]:
+    """The kinds given by hand, by page: of the files without texts, and of the typed lines of one split."""
+    given: dict[str, HandKinds] = {}
+    for path in _there(inputs.hand_kinds):
+        given |= read_hand_kinds(path)
+    for row in (row for path in _there(inputs.typed) for row in read_rows(path)):
+        if row["split"] == inputs.typed_split:
+            lines = [line for line in row["lines"] if line["t"].strip()]
+            digest = lines_digest(line["t"].translate(TO_BLANK) for line in lines)
+            given[row["id"]] = HandKinds(row["id"], row["variant"], digest, tuple(Kind(line["kind"]) for line in lines))
+    return given
 
 
 def _there(paths: list[Path]) -> list[Path]:
@@ -223,10 +252,15 @@ class Batches:
     """Documents, changed anew in every epoch, as batches of tensors."""
 
     def __init__(
-        self, documents: Sequence[LabelledDocument], words: Vocabulary, normal: Normal, n_cues: int, config: Config
+        self,
+        documents: Sequence[LabelledDocument],
+        composer: Composer,
+        words: Vocabulary,
+        normal: Normal,
+        config: Config,
     ):
         self.words, self.phrases = vocabulary(words.words), vocabulary(words.phrases)
-        self.normal, self.n_cues, self.config = normal, n_cues, config
+        self.composer, self.normal, self.config = composer, normal, config
         self.pages: dict[str, list[LabelledDocument]] = {}
         for document in documents:
             self.pages.setdefault(f"{document.id}|{document.cues is not None}", []).append(document)
@@ -235,8 +269,12 @@ class Batches:
         self.lenders = lenders + own * config.training.seed_copies
 
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Batch, Labels]]:
+        return (self.tensors(documents, rng) for documents in self.documents(rng))
+
+    def documents(self, rng: np.random.Generator) -> Iterator[list[LabelledDocument]]:
+        """One epoch's documents, some thousand lines at a time."""
         settings = self.config.training
-        chosen: list[LabelledDocument] = []
+        chosen: list[LabelledDocument] = self.composer.documents(settings.n_composed, rng)
         for variants in self.pages.values():
             if variants[0].variant == SEED:
                 chosen.extend(variants * settings.seed_copies)
@@ -250,10 +288,10 @@ class Batches:
             held.append(document)
             n_lines += len(document.lines)
             if n_lines >= settings.lines_per_batch:
-                yield self.tensors(held, rng)
+                yield held
                 held, n_lines = [], 0
         if held:
-            yield self.tensors(held, rng)
+            yield held
 
     def tensors(self, documents: list[LabelledDocument], rng: np.random.Generator) -> tuple[Batch, Labels]:
         settings = self.config.training
@@ -290,7 +328,7 @@ class Batches:
         )
 
     def _cues(self, documents: list[LabelledDocument]) -> tuple[np.ndarray, np.ndarray]:
-        empty = [np.zeros((len(d.lines), self.n_cues), np.float32) for d in documents]
+        empty = [np.zeros((len(d.lines), len(CUES)), np.float32) for d in documents]
         cues = [zeros if d.cues is None else d.cues for d, zeros in zip(documents, empty, strict=True)]
         has = [np.full(len(d.lines), d.cues is not None) for d in documents]
         return np.concatenate(cues), np.concatenate(has)
@@ -377,7 +415,7 @@ def member_loss(answer: Answer, labels: Labels, settings: Training) -> torch.Ten
 Weights = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
-def train(documents: Sequence[LabelledDocument], words: Vocabulary, config: Config, n_cues: int) -> Weights:
+def train(documents: Sequence[LabelledDocument], composer: Composer, words: Vocabulary, config: Config) -> Weights:
     """Arrays and settings for `LineModel.of`; the same documents, settings and thread count give the same ones."""
     settings = config.training
     torch.set_num_threads(settings.n_threads)
@@ -386,9 +424,9 @@ def train(documents: Sequence[LabelledDocument], words: Vocabulary, config: Conf
     normal = normal_of(sample, settings.max_lines)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        network = _network(config, words, n_cues)
-        batches = Batches(documents, words, normal, n_cues, config)
-        n_steps = settings.epochs * sum(1 for _ in batches.epoch(np.random.default_rng(0)))
+        network = _network(config, words)
+        batches = Batches(documents, composer, words, normal, config)
+        n_steps = settings.epochs * sum(1 for _ in batches.documents(np.random.default_rng(0)))
         optimizer, schedule = _optimizer(network, settings, n_steps)
         averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
         for epoch in range(settings.epochs):
@@ -405,10 +443,10 @@ def train(documents: Sequence[LabelledDocument], words: Vocabulary, config: Conf
     return weights_of(averaged.module, words, normal, config)
 
 
-def _network(config: Config, words: Vocabulary, n_cues: int) -> LineNetwork:
+def _network(config: Config, words: Vocabulary) -> LineNetwork:
     table = torch.from_numpy(words.vectors.astype(np.float32) * EMBEDDING_STEP)
     return LineNetwork(
-        words=table, n_dense=len(NAMES), n_phrases=len(words.phrases), n_cues=n_cues, shape=config.network
+        words=table, n_dense=len(NAMES), n_phrases=len(words.phrases), n_cues=len(CUES), shape=config.network
     )
 
 

@@ -2,14 +2,14 @@
 
 Pages give long dumps; what people paste is short: a headline, the story, a list of an agency's other headlines. Those are
 rare among the labelled lines, so they are made: a story's body lines, other stories' headlines, and the phrases of
-`configs/furniture.yaml` in ten languages. Every kind is known, because every line's origin is.
+`seeds/furniture` in many languages. Every kind is known, because every line's origin is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,26 @@ import numpy as np
 
 from pipeline.config import read_yaml
 from pipeline.document import Kind
-from pipeline.separate.labelled import LabelledDocument
+from pipeline.errors import DataError
+from pipeline.separate.labelled import LabelledDocument, read_rows
 from pipeline.separate.model import KINDS
 
 VARIANT = "composed"
 MIN_STORY_LINES = 3
-_BULLETS = ("- ", "* ", "• ", "– ", "", "", "", "")
+MAX_STORY_LINES = 25
+SHARED = "_shared"
+"""The file of names that stand in the braces of every language's phrases."""
+_BULLETS = ("- ", "* ", "• ", "– ", "", "", "", "", "{n}. ")
 _SITE_SUFFIX = re.compile(r"\s+[|–—·»-]\s+[^|–—·»]{2,40}$")
-_PLACES = ("LONDON", "Paris", "BERLIN", "Madrid", "NEW YORK", "Vienna", "Seoul", "Oslo")
+_MONTHS = ("January", "Feb.", "March", "Apr", "May", "June", "Jul", "August", "Sept.", "Oct", "November", "12")
+_KINDS = {
+    "inline": Kind.RELATED,
+    "headline": Kind.RELATED,
+    "teaser": Kind.RELATED,
+    "bio": Kind.BYLINE,
+    "promo": Kind.ENGAGEMENT,
+}
+"""The kinds of the parts that have no kind's name."""
 
 Piece = tuple[str, Kind]
 
@@ -41,49 +53,90 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Furniture:
-    """Phrases by language and part, and what stands in their braces."""
+    """Phrases by language and part, what stands in their braces, and the headlines of real stories."""
 
     phrases: dict[str, dict[str, list[str]]]
-    agencies: list[str]
-    names: list[str]
-    topics: list[str]
+    shared: dict[str, list[str]]
     headlines: list[str]
 
     @classmethod
-    def load(cls, path: Path, headlines: Sequence[str]) -> Furniture:
-        """The phrases of a file, with the headlines of other stories."""
-        values: dict[str, Any] = read_yaml(path)
-        shared = {name: values.pop(name) for name in ("agencies", "names", "topics")}
-        return cls(values, shared["agencies"], shared["names"], shared["topics"], list(headlines))
+    def load(cls, folder: Path, headlines: Sequence[str]) -> Furniture:
+        """The phrases of a folder with a file a language, with the headlines of other stories.
+
+        Raises:
+            DataError: the folder holds no file, or a part is not a list of strings.
+        """
+        files = {path.stem: read_yaml(path) for path in sorted(folder.glob("*.yaml"))}
+        if SHARED not in files or len(files) < 2:
+            raise DataError(f"expected {SHARED}.yaml and a file for each language", file=folder)
+        for name, parts in files.items():
+            for part, phrases in parts.items():
+                _check(folder / f"{name}.yaml", part, phrases)
+        return cls(files, files.pop(SHARED), list(headlines))
+
+    @property
+    def stories(self) -> list[Story]:
+        """The stories that were written beside the phrases."""
+        return [
+            Story(f"furniture-{lang}", lang, "", tuple(line for line in text.splitlines() if line.strip()))
+            for lang, parts in self.phrases.items()
+            for text in parts.get("story", [])
+        ]
 
     def say(self, part: str, lang: str, rng: np.random.Generator) -> str | None:
         """A phrase of a part, in the language where it has one, its braces filled."""
-        phrases = self.phrases.get(lang, {}).get(part) or (self.phrases["en"].get(part) if rng.random() < 0.5 else None)
-        if not phrases:
-            return None
-        return re.sub(r"\{(\w+)\}", lambda found: self._fill(found[1], rng), _picked(phrases, rng))
+        phrases = self.phrases.get(lang, {}).get(part) or self.phrases["en"].get(part)
+        return self._filled(_picked(phrases, rng), lang, rng) if phrases else None
 
-    def headline(self, rng: np.random.Generator) -> str:
+    def headline(self, lang: str, rng: np.random.Generator) -> str:
         """Another story's headline."""
-        return _picked(self.headlines, rng)
+        invented = self.phrases.get(lang, {}).get("headline") or self.phrases["en"]["headline"]
+        if self.headlines and rng.random() < 0.5:
+            return _picked(self.headlines, rng)
+        return self._filled(_picked(invented, rng), lang, rng)
 
-    def _fill(self, name: str, rng: np.random.Generator) -> str:
+    def _filled(self, phrase: str, lang: str, rng: np.random.Generator) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: self._fill(found[1], lang, rng), phrase)
+
+    def _fill(self, name: str, lang: str, rng: np.random.Generator) -> str:
         match name:
             case "headline":
-                return self.headline(rng)
-            case "agency":
-                return _picked(self.agencies, rng)
-            case "name":
-                return _picked(self.names, rng)
-            case "topic":
-                return _picked(self.topics, rng)
-            case "place":
-                return _picked(_PLACES, rng)
+                return self.headline(lang, rng).replace("{", "").replace("}", "")
             case "date":
-                return f"{rng.integers(1, 29)} {_picked(('May', 'June', 'October', 'March'), rng)} {rng.integers(2015, 2026)}"
+                return f"{rng.integers(1, 29)} {_picked(_MONTHS, rng)} {rng.integers(2008, 2027)}"
             case "year":
-                return str(rng.integers(2012, 2026))
-        return str(rng.integers(2, 60))
+                return str(rng.integers(2008, 2027))
+            case "n":
+                return str(rng.integers(2, 60))
+        values = self.shared.get(name.rstrip("0123456789"))
+        return _picked(values, rng) if values else str(rng.integers(2, 60))
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Makes articles of some stories."""
+
+    stories: list[Story]
+    furniture: Furniture
+
+    @classmethod
+    def load(cls, furniture: Path, lines: Iterable[Path]) -> Composer:
+        """From a folder of phrases and files of labelled lines."""
+        found = stories(row for path in lines for row in read_rows(path))
+        phrases = Furniture.load(furniture, _headlines(found))
+        return cls([*found, *phrases.stories], phrases)
+
+    def without(self, is_left_out: Callable[[str], bool]) -> Composer:
+        """The same without the stories and headlines of some sites."""
+        kept = [story for story in self.stories if not is_left_out(story.site)]
+        return Composer(kept, replace(self.furniture, headlines=_headlines(kept)))
+
+    def documents(self, n: int, rng: np.random.Generator) -> list[LabelledDocument]:
+        """So many articles, each of a story drawn at random; none where there are no stories."""
+        if not self.stories:
+            return []
+        drawn = rng.integers(0, len(self.stories), n).tolist()
+        return [compose(self.stories[i], self.stories, self.furniture, number, rng) for number, i in enumerate(drawn)]
 
 
 def stories(rows: Iterable[dict[str, Any]]) -> list[Story]:
@@ -93,18 +146,12 @@ def stories(rows: Iterable[dict[str, Any]]) -> list[Story]:
         body = tuple(text for text in map(_body_text, row["lines"]) if text.strip())
         n_else = len(row["lines"]) - len(body)
         if len(body) >= MIN_STORY_LINES:
-            story = Story(
-                row.get("domain") or row["id"], row.get("lang") or "en", headline_of(row.get("title") or ""), body
-            )
+            site, lang = row.get("domain") or row["id"], (row.get("lang") or "en")[:2]
+            story = Story(site, lang, headline_of(row.get("title") or ""), body)
             rank = (n_else, -len(body))
             if row["id"] not in best or rank < best[row["id"]][0]:
                 best[row["id"]] = (rank, story)
     return [story for _, story in best.values()]
-
-
-def _body_text(line: dict[str, Any]) -> str:
-    is_body = line.get("y") == 1 or line.get("kind") == Kind.BODY
-    return str(line.get("t", line.get("text"))) if is_body else ""
 
 
 def headline_of(title: str) -> str:
@@ -115,96 +162,139 @@ def headline_of(title: str) -> str:
 def compose(
     story: Story, others: Sequence[Story], furniture: Furniture, number: int, rng: np.random.Generator
 ) -> LabelledDocument:
-    """One article: the story, or the beginning of it, with furniture before, within and behind; now and then with none."""
-    lang = story.lang if rng.random() < 0.7 else _picked(tuple(furniture.phrases), rng)
-    body = list(
-        story.lines[: int(rng.integers(MIN_STORY_LINES, max(MIN_STORY_LINES + 1, min(len(story.lines), 25) + 1)))]
-    )
-    pieces: list[Piece] = [] if rng.random() < 0.1 else _above(story, furniture, lang, rng)
-    pieces += _with_intrusions(body, furniture, lang, rng)
-    if rng.random() > 0.1:
-        pieces += _below(others, furniture, lang, rng)
-    lines = tuple(line for line, _ in pieces)
+    """One article: the story, or the beginning of it, with furniture before, within and behind; now and then with none.
+
+    A few have no story at all, only a tail.
+    """
+    desk = _Desk(furniture, story.lang if rng.random() < 0.7 else _picked(tuple(furniture.phrases), rng), rng)
+    body = list(story.lines[: _story_length(len(story.lines), rng)])
+    pieces: list[Piece] = [] if rng.random() < 0.12 else desk.above(story.headline)
+    pieces += desk.with_intrusions(body)
+    if not pieces or not body or rng.random() > 0.1:
+        pieces += desk.below(others)
+    pieces = pieces or [(story.lines[0], Kind.BODY)]
     kinds = np.array([KINDS.index(kind) for _, kind in pieces], np.int8)
     return LabelledDocument(
         id=f"composed-{number}",
         variant=VARIANT,
         site=story.site,
-        lines=lines,
+        lines=tuple(" ".join(line.split()) for line, _ in pieces),
         body=(kinds == KINDS.index(Kind.BODY)).astype(np.int8),
         kinds=kinds,
-        is_article=1,
+        is_article=int(bool(body)),
         gold_body="\n".join(body),
     )
 
 
-def _above(story: Story, furniture: Furniture, lang: str, rng: np.random.Generator) -> list[Piece]:
-    pieces: list[Piece] = []
-    for part, share in (("navigation", 0.15), ("advert", 0.05), ("engagement", 0.1), ("legal", 0.04)):
-        pieces += _said(part, share, furniture, lang, rng)
-    if rng.random() < 0.08:
-        pieces += _list(furniture, lang, rng)
-    if story.headline and rng.random() < 0.75:
-        pieces.append((story.headline, Kind.HEADLINE))
-    for part, share in (("byline", 0.5), ("byline", 0.3), ("caption", 0.15), ("engagement", 0.1)):
-        pieces += _said(part, share, furniture, lang, rng)
-    return pieces
+def _story_length(n_lines: int, rng: np.random.Generator) -> int:
+    """Mostly some paragraphs, sometimes one or two, rarely none."""
+    drawn = rng.random()
+    if drawn < 0.03:
+        return 0
+    if drawn < 0.12:
+        return int(rng.integers(1, 3))
+    return int(rng.integers(MIN_STORY_LINES, max(MIN_STORY_LINES, min(n_lines, MAX_STORY_LINES)) + 1))
 
 
-def _with_intrusions(body: Sequence[str], furniture: Furniture, lang: str, rng: np.random.Generator) -> list[Piece]:
-    pieces: list[Piece] = []
-    for i, line in enumerate(body):
-        if i:
-            for part, share in (
-                ("inline", 0.04),
-                ("advert", 0.02),
-                ("caption", 0.025),
-                ("engagement", 0.015),
-                ("navigation", 0.003),
-            ):
-                pieces += _said(part, share, furniture, lang, rng)
-        pieces.append((line, Kind.BODY))
-    return pieces
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Says furniture in one language."""
+
+    furniture: Furniture
+    lang: str
+    rng: np.random.Generator
+
+    def above(self, headline: str) -> list[Piece]:
+        """What stands before a story: a menu or nothing, the headline, who wrote it and when, a picture's caption."""
+        pieces: list[Piece] = []
+        for _ in range(int(self.rng.choice((0, 1, 3, 12), p=(0.6, 0.2, 0.12, 0.08)))):
+            pieces += self.said("navigation", 0.9)
+        pieces += self.some(("advert", 0.05), ("engagement", 0.1), ("legal", 0.04), ("promo", 0.04))
+        if self.rng.random() < 0.08:
+            pieces += self.list()
+        if self.rng.random() < 0.8:
+            pieces.append((headline or self.furniture.headline(self.lang, self.rng), Kind.HEADLINE))
+        pieces += self.some(
+            ("byline", 0.5), ("byline", 0.35), ("byline", 0.1), ("engagement", 0.12), ("engagement", 0.06)
+        )
+        return pieces + self.some(("caption", 0.3), ("caption", 0.06), ("advert", 0.05))
+
+    def with_intrusions(self, body: Sequence[str]) -> list[Piece]:
+        """The story's lines with what interrupts them; how often, differs from story to story."""
+        busy = float(self.rng.choice((0.0, 0.5, 1.0, 3.0)))
+        pieces: list[Piece] = []
+        for i, line in enumerate(body):
+            if i:
+                pieces += self.some(
+                    ("caption", 0.035 * busy),
+                    ("inline", 0.03 * busy),
+                    ("advert", 0.015 * busy),
+                    ("promo", 0.012 * busy),
+                    ("engagement", 0.012 * busy),
+                    ("teaser", 0.006 * busy),
+                    ("other", 0.006 * busy),
+                )
+            pieces.append((line, Kind.BODY))
+        return pieces
+
+    def below(self, others: Sequence[Story]) -> list[Piece]:
+        """What stands behind a story: its author, its tags, lists of other stories, comments, small print, in some order."""
+        blocks = [self.some(("byline", 0.12), ("bio", 0.3), ("bio", 0.06), ("caption", 0.04), ("navigation", 0.2))]
+        rest = [self.list() for _ in range(int(self.rng.choice(4, p=(0.2, 0.4, 0.3, 0.1))))]
+        rest.append(self.some(("engagement", 0.4), ("engagement", 0.25), ("promo", 0.25), ("promo", 0.06)))
+        rest.append(self.some(("advert", 0.1), ("other", 0.08)))
+        if self.rng.random() < 0.12:
+            rest.append(self.some(("engagement", 0.5), *[("comments", 1.0)] * int(self.rng.integers(1, 9))))
+        if self.rng.random() < 0.05 and others:
+            rest.append(_second(others[int(self.rng.integers(len(others)))], self.rng))
+        self.rng.shuffle(rest)  # type: ignore[arg-type]
+        end = self.some(
+            ("engagement", 0.15), ("legal", 0.35), ("legal", 0.1), *[("navigation", 0.15)] * 3, ("legal", 0.06)
+        )
+        return [piece for block in (*blocks, *rest, end) for piece in block]
+
+    def list(self) -> list[Piece]:
+        """Headlines of other stories under a heading, or without one; some with a date, some with a sentence."""
+        pieces = self.said("related", 0.88)
+        bullet = _picked(_BULLETS, self.rng)
+        dated, told = self.rng.random() < 0.12, self.rng.random() < 0.2
+        for n in range(int(self.rng.integers(1, 10))):
+            pieces.append(
+                (bullet.replace("{n}", str(n + 1)) + self.furniture.headline(self.lang, self.rng), Kind.RELATED)
+            )
+            for part, share in (("teaser", 0.8 * told), ("byline", 0.7 * dated)):
+                pieces += [(line, Kind.RELATED) for line, _ in self.said(part, share)]
+        return pieces
+
+    def some(self, *parts: tuple[str, float]) -> list[Piece]:
+        return [piece for part, share in parts for piece in self.said(part, share)]
+
+    def said(self, part: str, share: float) -> list[Piece]:
+        """A phrase of the part, or with the rest of the share nothing."""
+        if self.rng.random() >= share or not (line := self.furniture.say(part, self.lang, self.rng)):
+            return []
+        return [(line, _KINDS.get(part) or Kind(part))]
 
 
-def _below(others: Sequence[Story], furniture: Furniture, lang: str, rng: np.random.Generator) -> list[Piece]:
-    pieces: list[Piece] = []
-    for part, share in (("bio", 0.2), ("byline", 0.1), ("navigation", 0.2), ("engagement", 0.3), ("caption", 0.03)):
-        pieces += _said(part, share, furniture, lang, rng)
-    for _ in range(int(rng.choice(4, p=(0.2, 0.4, 0.3, 0.1)))):
-        pieces += _list(furniture, lang, rng)
-    if rng.random() < 0.1:
-        pieces += [
-            (line, Kind.COMMENTS)
-            for line in (furniture.say("comments", lang, rng) for _ in range(int(rng.integers(1, 6))))
-            if line
-        ]
-    if rng.random() < 0.06:
-        second = others[int(rng.integers(len(others)))]
-        pieces += [(line, Kind.RELATED) for line in (second.headline, *second.lines[: int(rng.integers(1, 6))]) if line]
-    for part, share in (("engagement", 0.4), ("engagement", 0.2), ("legal", 0.3), ("navigation", 0.1)):
-        pieces += _said(part, share, furniture, lang, rng)
-    return pieces
+def _second(story: Story, rng: np.random.Generator) -> list[Piece]:
+    """The beginning of the next story, where a page goes on without end."""
+    lines = (story.headline, *story.lines[: int(rng.integers(1, 6))])
+    return [(line, Kind.RELATED) for line in lines if line]
 
 
-def _list(furniture: Furniture, lang: str, rng: np.random.Generator) -> list[Piece]:
-    """Headlines of other stories under a heading, or without one; some with a date, some as teasers with a sentence."""
-    pieces = _said("related", 0.88, furniture, lang, rng)
-    bullet = _picked((*_BULLETS, "{n}. "), rng)
-    teasers = rng.random() < 0.12
-    for n in range(int(rng.integers(1, 10))):
-        pieces.append((bullet.replace("{n}", str(n + 1)) + furniture.headline(rng), Kind.RELATED))
-        if teasers and rng.random() < 0.7 and (date := furniture.say("byline", "en", rng)):
-            pieces.append((date, Kind.RELATED))
-    return pieces
+def _headlines(stories: Iterable[Story]) -> list[str]:
+    return [story.headline for story in stories if story.headline]
 
 
-def _said(part: str, share: float, furniture: Furniture, lang: str, rng: np.random.Generator) -> list[Piece]:
-    kinds = {"inline": Kind.RELATED, "bio": Kind.BYLINE}
-    if rng.random() >= share or not (line := furniture.say(part, lang, rng)):
-        return []
-    return [(line, kinds.get(part) or Kind(part))]
+def _body_text(line: dict[str, Any]) -> str:
+    is_body = line.get("y") == 1 or line.get("kind") == Kind.BODY
+    return str(line.get("t", line.get("text"))) if is_body else ""
 
 
 def _picked(values: Sequence[str], rng: np.random.Generator) -> str:
     return values[int(rng.integers(len(values)))]
+
+
+def _check(path: Path, part: str, phrases: object) -> None:
+    if not isinstance(phrases, list) or not phrases or not all(isinstance(phrase, str) for phrase in phrases):
+        raise DataError(f"'{part}': expected a list of strings", file=path)

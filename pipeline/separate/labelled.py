@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,8 @@ from pipeline.separate.model import KINDS
 UNKNOWN = -1
 SEED = "seed"
 """The variant of articles written for the project."""
+PLAIN = "plain"
+"""The variant of pages read by the project's own parser and then taken for plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +72,6 @@ def read_documents(path: Path) -> list[LabelledDocument]:
     return documents
 
 
-def with_kinds(
-    documents: Iterable[LabelledDocument], kinds: dict[tuple[str, str], list[str | None]], weight: float
-) -> list[LabelledDocument]:
-    """The documents, with kinds from elsewhere, by (id, variant); documents whose kinds are given by hand have the kind weight."""
-    out = []
-    for document in documents:
-        given = kinds.get((document.id, document.variant))
-        if given is not None and len(given) == len(document.lines):
-            document = replace(document, kinds=kind_ids(given), kind_weight=weight)
-        elif (document.kinds >= 0).all():
-            document = replace(document, kind_weight=weight)
-        out.append(document)
-    return out
-
-
 def site_of(row: dict[str, Any]) -> str:
     """The site of a row: its domain, that of its URL, or its id."""
     return row.get("domain") or urlsplit(row.get("url") or "").netloc or row["id"]
@@ -94,7 +81,7 @@ def text_of(document: LabelledDocument) -> str:
     return "\n".join(document.lines)
 
 
-_TO_BLANK = str.maketrans(dict.fromkeys(LINE_BREAKS, " "))
+TO_BLANK = str.maketrans(dict.fromkeys(LINE_BREAKS, " "))
 
 
 def _document(row: dict[str, Any]) -> LabelledDocument:
@@ -108,7 +95,7 @@ def _document(row: dict[str, Any]) -> LabelledDocument:
         id=row["id"],
         variant=row.get("variant", "html" if cues is not None else SEED),
         site=site_of(row),
-        lines=tuple(_line_text(line).translate(_TO_BLANK) for line in lines),
+        lines=tuple(_line_text(line).translate(TO_BLANK) for line in lines),
         body=body,
         kinds=kinds,
         cues=cues,

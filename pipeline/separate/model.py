@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +218,7 @@ class _Stretch:
 
     segment: np.ndarray
     bounds: np.ndarray
+    borders: dict[int, np.ndarray] = field(default_factory=dict)
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Exact float64 sums of the values of each segment."""
@@ -244,9 +245,10 @@ class _Stretch:
 
     def crossed(self, distance: int) -> np.ndarray:
         """The rows whose row `distance` on is in another segment."""
-        inner = self.bounds[1:-1, None]
-        rows = (inner - 1 - np.arange(distance)).ravel()
-        return np.unique(rows[(rows >= 0) & (rows < len(self.segment) - distance)]) if len(inner) else rows
+        if distance not in self.borders:
+            differs = self.segment[distance:] != self.segment[:-distance]
+            self.borders[distance] = np.flatnonzero(differs)
+        return self.borders[distance]
 
 
 def vocabulary(keys: np.ndarray) -> HashTable:

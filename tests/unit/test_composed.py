@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
 from pipeline.document import Kind
-from pipeline.separate.composed import Furniture, Story, compose, headline_of, stories
+from pipeline.errors import DataError
+from pipeline.separate.composed import Composer, Furniture, Story, compose, headline_of, stories
 from pipeline.separate.model import KINDS
 
 ROWS = [json.loads(line) for line in (ROOT / "seeds" / "articles.jsonl").read_text(encoding="utf-8").splitlines()]
 STORIES = stories(ROWS)
-FURNITURE = Furniture.load(ROOT / "configs" / "furniture.yaml", [story.headline for story in STORIES])
+FURNITURE = Furniture.load(ROOT / "seeds" / "furniture", [story.headline for story in STORIES])
 
 
 @pytest.mark.parametrize("number", range(40))
@@ -22,9 +24,30 @@ def test_the_body_is_the_beginning_of_the_story_and_every_line_has_its_kind(numb
     story = STORIES[number % len(STORIES)]
     made = compose(story, STORIES, FURNITURE, number, np.random.default_rng(number))
     body = [line for line, kind in zip(made.lines, made.kinds, strict=True) if KINDS[kind] == Kind.BODY]
-    assert tuple(body) == story.lines[: len(body)] != ()
+    assert tuple(body) == tuple(" ".join(line.split()) for line in story.lines[: len(body)])
+    assert made.is_article == int(bool(body))
     assert [int(KINDS[kind] == Kind.BODY) for kind in made.kinds] == made.body.tolist()
     assert not any("{" in line and "}" in line for line in made.lines)
+
+
+def test_composed_articles_show_every_kind_and_now_and_then_no_story() -> None:
+    rng = np.random.default_rng(1)
+    made = [compose(STORIES[n % len(STORIES)], STORIES, FURNITURE, n, rng) for n in range(400)]
+    assert {KINDS[kind] for one in made for kind in one.kinds.tolist()} == set(Kind)
+    assert 0 < sum(not one.is_article for one in made) < 40
+
+
+def test_stories_of_sites_left_out_lend_no_line_and_no_headline() -> None:
+    composer = Composer(STORIES, FURNITURE).without(lambda site: site != STORIES[0].site)
+    assert {story.site for story in composer.stories} == {STORIES[0].site}
+    assert set(composer.furniture.headlines) <= {story.headline for story in composer.stories}
+
+
+def test_a_part_that_is_no_list_of_phrases_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "_shared.yaml").write_text("name: [Ann Lee]\n")
+    (tmp_path / "en.yaml").write_text("bio: a line\n")
+    with pytest.raises(DataError, match=r"en\.yaml.*'bio'.*list of strings"):
+        Furniture.load(tmp_path, [])
 
 
 def test_the_same_seed_composes_the_same_article() -> None:
