@@ -16,11 +16,12 @@ from pipeline.classifiers.ensemble import EnsembleClassifier, EnsembleConfig
 from pipeline.classifiers.labels import Labels
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
 from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
+from pipeline.classifiers.transformer import TransformerClassifier, TransformerConfig
 from pipeline.document import Example
 from pipeline.errors import ArtifactError
 
 ClassifierConfig: TypeAlias = Annotated[
-    LinearConfig | EmbeddingConfig | MarkedConfig | EnsembleConfig, Field(discriminator="kind")
+    LinearConfig | EmbeddingConfig | MarkedConfig | TransformerConfig | EnsembleConfig, Field(discriminator="kind")
 ]
 
 
@@ -56,6 +57,8 @@ def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifi
             return EmbeddingClassifier(config, multi_label, seed)
         case MarkedConfig():
             return MarkedClassifier(config, multi_label, seed)
+        case TransformerConfig():
+            return TransformerClassifier(config, multi_label, seed)
         case EnsembleConfig():
             return EnsembleClassifier(config, multi_label, seed)
 
@@ -77,6 +80,8 @@ def load(folder: Path) -> Classifier:
             return EmbeddingClassifier.load(folder)
         case "marked":
             return MarkedClassifier.load(folder)
+        case "transformer":
+            return TransformerClassifier.load(folder)
         case "ensemble":
             return EnsembleClassifier.load(folder)
         case _:
