@@ -13,8 +13,8 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import takewhile
 from typing import Literal
 
 from pipeline.config import Config
@@ -110,7 +110,8 @@ def _line_starts(text: str) -> list[int]:
 
 
 _MAX_REPAIRS = 4  # text garbled more often than this is not text any more
-_MAX_ALIGNED_CHARS = 20_000  # beyond it, aligning a repaired line character by character would take too long
+_MAX_REPAIRED_CHARS = 48  # what stands for one character, garbled as often as is repaired
+_N_ANCHORED = 3  # characters that must be equal for two lines to agree again
 _LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff\u00ad\u200b\u2060\ud800-\udfff]")
 _BLANK = re.compile("[\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
@@ -161,11 +162,50 @@ def _line_spans(text: str) -> list[tuple[int, int]]:
 
 def _aligned(cleaned: str, given: str, offset: int, *, is_end: bool) -> int:
     """The offset in `given` that answers to `offset` in `cleaned`; between two matches, the nearer outer edge."""
-    if cleaned == given or max(len(cleaned), len(given)) > _MAX_ALIGNED_CHARS:
-        return min(offset, len(given))
-    for block in SequenceMatcher(None, cleaned, given, autojunk=False).get_matching_blocks():
-        if block.a <= offset < block.a + block.size or (is_end and block.a < offset <= block.a + block.size):
-            return block.b + offset - block.a
-        if block.a > offset:
-            return block.b
+    if cleaned == given:
+        return offset
+    for start, given_start, size in _common_runs(cleaned, given):
+        if start <= offset < start + size or (is_end and start < offset <= start + size):
+            return given_start + offset - start
+        if start > offset:
+            return given_start
     return len(given)
+
+
+@lru_cache(maxsize=256)
+def _common_runs(cleaned: str, given: str) -> list[tuple[int, int, int]]:
+    """Where the two agree: start in the one, start in the other, length, in order.
+
+    Repairs are local, so past each the two soon agree again: at the nearest place where some characters are equal.
+    Deliberately missed: what lies behind a repair that is longer than any mojibake.
+    """
+    runs, a, b = [], 0, 0
+    while a < len(cleaned) and b < len(given):
+        size = _n_equal(cleaned, a, given, b)
+        if size:
+            runs.append((a, b, size))
+        a, b = a + size, b + size
+        if (shift := _shift(cleaned, a, given, b)) is None:
+            break
+        a, b = a + shift[0], b + shift[1]
+    return runs
+
+
+def _n_equal(one: str, a: int, other: str, b: int) -> int:
+    """How many characters are equal from `a` and `b` on."""
+    n, step = 0, 64
+    while one[a + n : a + n + step] == other[b + n : b + n + step] and a + n < len(one):
+        n += step
+    pairs = zip(one[a + n : a + n + step], other[b + n : b + n + step], strict=False)
+    return min(len(one) - a, n + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+
+def _shift(cleaned: str, a: int, given: str, b: int) -> tuple[int, int] | None:
+    """How far to go in either until they agree again; None where they do not soon."""
+    for far in range(1, _MAX_REPAIRED_CHARS):
+        for in_cleaned in range(min(far, len(cleaned) - a) + 1):
+            here, there = a + in_cleaned, b + far - in_cleaned
+            ahead = cleaned[here : here + _N_ANCHORED]
+            if ahead and ahead == given[there : there + _N_ANCHORED]:
+                return in_cleaned, far - in_cleaned
+    return None

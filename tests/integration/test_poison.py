@@ -151,7 +151,7 @@ def bad_files(scratch: Path) -> dict[str, bytes]:
         "large.html": b"<p>x</p>" * 4_000_000,
         "empty.parquet.gz": gzip.compress(b""),
         "cut.parquet": whole[: len(whole) // 2],
-        "flipped.parquet": whole[:200] + bytes(64) + whole[264:],
+        "flipped.parquet": whole[:4] + bytes(64) + whole[68:],
         "text.parquet": b"this is no parquet",
         "names.parquet": parquet(scratch, pa.table({"body": ["a story"]})),
         "numbers.parquet": parquet(scratch, pa.table({"text": [1]})),

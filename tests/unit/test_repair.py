@@ -36,6 +36,17 @@ def test_a_span_leads_back_to_the_text_given() -> None:
     assert given[begin:end] == "second"
 
 
+def test_spans_lead_back_past_many_repairs_in_one_line() -> None:
+    given = "It\u00ad was on FridayÃ©, saidâ€™ he. " * 2000 + "The end e\u0301 came\u200b at last."
+    cleaned = clean_text(given, REPAIR)
+    for word in ("Friday", "The end", "came", "last"):
+        for find in (str.index, str.rindex):
+            start = find(cleaned, word)
+            begin, end = Alignment(given, cleaned).to_given(start, start + len(word))
+            assert given[begin:end] == word
+            assert begin == find(given, word)
+
+
 def test_a_target_span_follows_its_mention() -> None:
     given = "The \u200bKremlinâ€™s   envoy\tmet Russia today"
     at = given.index("Russia")
