@@ -47,13 +47,15 @@ from pipeline.separate.labelled import (
     read_rows,
     text_of,
 )
-from pipeline.separate.model import EMBEDDING_STEP, KINDS, LineModel, vocabulary
+from pipeline.separate.model import EMBEDDING_STEP, KINDS, MAX_ROW_SUM, LineModel, vocabulary
 from pipeline.separate.network import Answer, Batch, LineNetwork, Shape
 from pipeline.separate.pages import read_pages, with_page_kinds
 from pipeline.separate.quality import figures
 from pipeline.separate.word_vectors import word_vectors
 
 log = logging.getLogger(__name__)
+
+ROW_SUM_BOUND = 0.97 * MAX_ROW_SUM  # leaves room for the rounding of weights
 
 
 class Inputs(BaseConfig):
@@ -480,9 +482,19 @@ def _step(
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
+    bound_rows(network)
     schedule.step()
     averaged.update_parameters(network)
     return loss.item()
+
+
+@torch.no_grad()
+def bound_rows(network: torch.nn.Module) -> None:
+    """Scale down each row of weights whose sum of absolute values is too large for the exact arithmetic of `LineModel`."""
+    for name, weight in network.named_parameters():
+        if name.endswith(".weight") and name.startswith("members."):
+            total = weight.abs().sum(dim=1, keepdim=True)
+            weight.mul_(torch.clamp(ROW_SUM_BOUND / torch.clamp(total, min=1e-9), max=1.0))
 
 
 def predicted(model: LineModel, documents: Sequence[LabelledDocument]) -> list[np.ndarray]:

@@ -28,6 +28,7 @@ SHARED = "_shared"
 """The file of names that stand in the braces of every language's phrases."""
 _BULLETS = ("- ", "* ", "• ", "– ", "", "", "", "", "{n}. ")
 _SITE_SUFFIX = re.compile(r"\s+[|–—·»-]\s+[^|–—·»]{2,40}$")
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？][\"”’»]) +|(?<=[^\s.][^\s.][.!?]) +|(?<=[。！？])(?=.)")
 _MONTHS = ("January", "Feb.", "March", "Apr", "May", "June", "Jul", "August", "Sept.", "Oct", "November", "12")
 _KINDS = {
     "inline": Kind.RELATED,
@@ -91,7 +92,7 @@ class Furniture:
     def headline(self, lang: str, rng: np.random.Generator) -> str:
         """Another story's headline."""
         invented = self.phrases.get(lang, {}).get("headline") or self.phrases["en"]["headline"]
-        if self.headlines and rng.random() < 0.5:
+        if self.headlines and rng.random() < (0.5 if lang == "en" else 0.1):
             return _picked(self.headlines, rng)
         return self._filled(_picked(invented, rng), lang, rng)
 
@@ -167,12 +168,13 @@ def compose(
     A few have no story at all, only a tail.
     """
     desk = _Desk(furniture, story.lang if rng.random() < 0.7 else _picked(tuple(furniture.phrases), rng), rng)
-    body = list(story.lines[: _story_length(len(story.lines), rng)])
+    told = _retold(story.lines, rng)
+    body = list(told[: _story_length(len(told), rng)])
     pieces: list[Piece] = [] if rng.random() < 0.12 else desk.above(story.headline)
     pieces += desk.with_intrusions(body)
     if not pieces or not body or rng.random() > 0.1:
         pieces += desk.below(others)
-    pieces = pieces or [(story.lines[0], Kind.BODY)]
+    pieces = pieces or [(told[0], Kind.BODY)]
     kinds = np.array([KINDS.index(kind) for _, kind in pieces], np.int8)
     return LabelledDocument(
         id=f"composed-{number}",
@@ -184,6 +186,19 @@ def compose(
         is_article=int(bool(body)),
         gold_body="\n".join(body),
     )
+
+
+def _retold(lines: Sequence[str], rng: np.random.Generator) -> Sequence[str]:
+    """The paragraphs as they are, or as agencies write them, of a sentence or two each."""
+    drawn = rng.random()
+    if drawn < 0.35:
+        return lines
+    sentences = [_SENTENCE_END.split(line) for line in lines]
+    if drawn < 0.5:
+        return [" ".join(some[:2]) for some in sentences]
+    if drawn < 0.65:
+        return [some[0] for some in sentences]
+    return [sentence for some in sentences for sentence in some]
 
 
 def _story_length(n_lines: int, rng: np.random.Generator) -> int:

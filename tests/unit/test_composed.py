@@ -20,11 +20,14 @@ FURNITURE = Furniture.load(ROOT / "seeds" / "furniture", [story.headline for sto
 
 
 @pytest.mark.parametrize("number", range(40))
-def test_the_body_is_the_beginning_of_the_story_and_every_line_has_its_kind(number: int) -> None:
+def test_the_body_is_of_the_story_in_order_and_every_line_has_its_kind(number: int) -> None:
     story = STORIES[number % len(STORIES)]
     made = compose(story, STORIES, FURNITURE, number, np.random.default_rng(number))
     body = [line for line, kind in zip(made.lines, made.kinds, strict=True) if KINDS[kind] == Kind.BODY]
-    assert tuple(body) == tuple(" ".join(line.split()) for line in story.lines[: len(body)])
+    words = " ".join(story.lines).split()
+    places = [" ".join(words).find(line) for line in body]
+    assert places == sorted(places)
+    assert -1 not in places
     assert made.is_article == int(bool(body))
     assert [int(KINDS[kind] == Kind.BODY) for kind in made.kinds] == made.body.tolist()
     assert not any("{" in line and "}" in line for line in made.lines)
