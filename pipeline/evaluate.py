@@ -7,7 +7,7 @@ of another site is attached (the shortcut test). A model that has learnt the lin
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,12 +115,20 @@ def evaluate(config: Config, task: TaskConfig, source: Source, model: TaskModel)
             f"the model is of kind '{model.task_kind}', the task of kind '{task.kind}'; train it again or name another --model"
         )
     test = load_examples(task, "test", source)
+    test = replace(test, examples=in_words_of(model, test.examples, task.evaluation.synonyms))
     answers = model.predict(test.examples)
     probabilities = model.predict_proba(test.examples)
     metrics = measure(model, test.examples, answers, probabilities, config)
     slices = measure_slices(model, test.examples, answers, task, config)
     shortcut = measure_shortcut(model, test, answers, source, config.shortcut) if task.evaluation.shortcut else {}
     return Evaluated(model, test, answers, probabilities, metrics, slices, shortcut, time.monotonic() - began)
+
+
+def in_words_of(model: TaskModel, examples: Sequence[Example], synonyms: Mapping[str, str]) -> tuple[Example, ...]:
+    """The examples with labels that the model lacks replaced by synonyms that it has."""
+    known = set(model.labels)
+    names = {label: other for label, other in synonyms.items() if label not in known and other in known}
+    return tuple(replace(one, labels=tuple(names.get(label, label) for label in one.labels)) for one in examples)
 
 
 def measure(

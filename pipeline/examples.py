@@ -102,7 +102,7 @@ def _from_table(task: TaskConfig, part: Part, source: Source) -> Examples:
     if task.data.corpus not in corpora:
         raise DataError(f"no corpus '{task.data.corpus}'; there are {', '.join(corpora)}", file=source.table)
     mine = [row for row in rows if row["corpus"] == task.data.corpus and row["split"] in _SPLITS[part]]
-    examples = tuple(_example(row, row["text"], row["group"]) for row in mine)
+    examples = tuple(_example(row, row["text"], row["group"], task.data.rename) for row in mine)
     return Examples(examples, tuple(row["boilerplate"] or "" for row in mine), {}, str(source.table))
 
 
@@ -114,7 +114,8 @@ def _from_files(files: Sequence[str], task: TaskConfig, part: Part, source: Sour
         [text for _, text in kept], **source.duplicates.model_dump(exclude={"drop_exact"})
     ) if part == "train" else range(len(kept))  # fmt: skip
     examples = tuple(
-        _example(row, text, f"{kept[g][0]['id']}#{g}") for (row, text), g in zip(kept, groups, strict=True)
+        _example(row, text, f"{kept[g][0]['id']}#{g}", task.data.rename)
+        for (row, text), g in zip(kept, groups, strict=True)
     )
     return Examples(examples, tuple(aside), dict(rejected), ", ".join(files))
 
@@ -199,13 +200,14 @@ def _boilerplate(prepared: Prepared) -> str:
     return "\n".join(document.text[line.start : line.end] for line in document.lines if line.kind != Kind.BODY)
 
 
-def _example(row: dict[str, Any], text: str, group: str | None) -> Example:
+def _example(row: dict[str, Any], text: str, group: str | None, rename: dict[str, str]) -> Example:
     span = (row["from"], row["to"]) if row["from"] is not None and row["to"] is not None else None
+    labels: Sequence[str] = row["labels"] or ()
     return Example(
         id=row["id"],
         text=text,
         title=row["title"] or "",
-        labels=tuple(row["labels"] or ()),
+        labels=tuple(rename.get(label, label) for label in labels),
         target=row["target"],
         span=span,
         source=row["source"],

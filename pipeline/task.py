@@ -15,21 +15,23 @@ from pipeline.errors import ConfigError
 
 
 class DataConfig(Config):
-    """Where the examples come from: a corpus of the `split` stage, or files of their own."""
+    """Where the examples come from: a corpus of the `split` stage, or files of their own; `rename` says what their labels are called here."""
 
     corpus: str | None = None
     train: str | list[str] | None = None
     test: str | list[str] | None = None
     separate: bool
     label: str
+    rename: dict[str, str]
     min_examples: int = Field(ge=1)
 
 
 class Evaluation(Config):
-    """What `evaluate` reports beside the metrics of the whole."""
+    """What `evaluate` reports beside the metrics of the whole; `synonyms` says which label of the model a label that it lacks is counted as."""
 
     slices: list[Literal["source", "period", "length"]]
     shortcut: bool
+    synonyms: dict[str, str]
 
 
 class Gate(Config):

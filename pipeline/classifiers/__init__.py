@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pipeline.classifiers.adapter import AdapterClassifier, AdapterConfig
 from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
 from pipeline.classifiers.ensemble import EnsembleClassifier, EnsembleConfig
 from pipeline.classifiers.labels import Labels
@@ -21,7 +22,8 @@ from pipeline.document import Example
 from pipeline.errors import ArtifactError
 
 ClassifierConfig: TypeAlias = Annotated[
-    LinearConfig | EmbeddingConfig | MarkedConfig | TransformerConfig | EnsembleConfig, Field(discriminator="kind")
+    LinearConfig | EmbeddingConfig | MarkedConfig | AdapterConfig | TransformerConfig | EnsembleConfig,
+    Field(discriminator="kind"),
 ]
 
 
@@ -59,6 +61,8 @@ def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifi
             return MarkedClassifier(config, multi_label, seed)
         case TransformerConfig():
             return TransformerClassifier(config, multi_label, seed)
+        case AdapterConfig():
+            return AdapterClassifier(config, multi_label, seed)
         case EnsembleConfig():
             return EnsembleClassifier(config, multi_label, seed)
 
@@ -82,6 +86,8 @@ def load(folder: Path) -> Classifier:
             return MarkedClassifier.load(folder)
         case "transformer":
             return TransformerClassifier.load(folder)
+        case "adapter":
+            return AdapterClassifier.load(folder)
         case "ensemble":
             return EnsembleClassifier.load(folder)
         case _:

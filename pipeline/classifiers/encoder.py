@@ -33,7 +33,8 @@ class Encoder:
     max_chunks: int
     batch_size: int
     cache: str | None
-    _loaded: tuple[Any, Any] | None = field(default=None, repr=False)
+    _tokenizer: Any = field(default=None, repr=False)
+    _model: Any = field(default=None, repr=False)
     _digest: str = field(default="", repr=False)
 
     @property
@@ -120,19 +121,31 @@ class Encoder:
             answer[part] = torch.nn.functional.normalize(mean.double(), dim=1).numpy()
         return answer
 
-    def _load(self) -> tuple[Any, Any]:
-        if self._loaded is None:
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    @property
+    def tokenizer(self) -> Any:
+        """The encoder's tokenizer, that neither cuts nor pads."""
+        if self._tokenizer is None:
             from tokenizers import Tokenizer
-            from transformers import AutoModel
 
-            folder = encoder_folder(self.name)
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            tokenizer.no_truncation()
-            tokenizer.no_padding()
-            model: Any = AutoModel.from_pretrained(folder, use_safetensors=True)
-            self._loaded = tokenizer, model.float().eval()
-        return self._loaded
+            self._tokenizer = Tokenizer.from_file(str(encoder_folder(self.name) / "tokenizer.json"))
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+        return self._tokenizer
+
+    def own_model(self) -> Any:
+        """The encoder's network, read anew, for the caller to change."""
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        model: Any = AutoModel.from_pretrained(encoder_folder(self.name), use_safetensors=True)
+        return model.float().eval()
+
+    def _load(self) -> tuple[Any, Any]:
+        if self._model is None:
+            self._model = self.own_model()
+        return self.tokenizer, self._model
 
 
 def encoder_folder(name: str) -> Path:

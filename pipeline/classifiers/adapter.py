@@ -1,0 +1,204 @@
+"""`kind: adapter`: a sentence encoder fine-tuned on text and target together, kept as a small adapter over the encoder's own weights.
+
+The decision that is not obvious: nothing is learnt k times over to be calibrated. One fold is set aside while the network learns the
+others, its probabilities are the ones calibrated on, and the network stays as it is; `calibration.n_folds` says how much that costs.
+Logits are rounded, so that what padding changes in the last bits is (nearly always) rounded away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field as Bounds
+from safetensors.numpy import load_file, save_file
+
+from pipeline.classifiers.encoder import Encoder
+from pipeline.classifiers.head import Array, softmax
+from pipeline.classifiers.labels import Labels, label_matrix
+from pipeline.classifiers.pairs import PairMaker
+from pipeline.classifiers.target import mention_of
+from pipeline.config import Config
+from pipeline.document import Example
+from pipeline.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from pipeline.classifiers.adapted import Network
+
+_DECIMALS = 4
+_MARK = '"'  # the vectors that mark the target start as that of a quotation mark
+
+
+class AdapterConfig(Config):
+    """Settings of an adapter.
+
+    `balance` is the power of a label's rarity that weighs it in the loss (0 not at all, 1 fully), `averaging` how much of the running
+    mean of the weights a step keeps (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises;
+    `precision` that of the forward pass while learning, `auto` for bfloat16 where the processor has it.
+    """
+
+    kind: Literal["adapter"]
+    encoder: str
+    rank: int = Bounds(ge=1)
+    max_tokens: int = Bounds(ge=16)
+    max_target_tokens: int = Bounds(ge=1)
+    epochs: int = Bounds(ge=1)
+    batch_size: int = Bounds(ge=1)
+    learning_rate: float = Bounds(gt=0)
+    head_learning_rate: float = Bounds(gt=0)
+    warm_up: float = Bounds(ge=0, le=1)
+    weight_decay: float = Bounds(ge=0)
+    label_smoothing: float = Bounds(ge=0, lt=1)
+    dropout: float = Bounds(ge=0, lt=1)
+    averaging: float = Bounds(ge=0, lt=1)
+    balance: float = Bounds(ge=0, le=1)
+    precision: Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(slots=True)
+class AdapterClassifier:
+    """An encoder with a learned adapter and head; see the module."""
+
+    config: AdapterConfig
+    multi_label: bool
+    seed: int
+    classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
+    adapter_: dict[str, NDArray[np.float16]] = field(default_factory=dict)
+    encoder_: Encoder = field(init=False)
+    _network: Network | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.encoder_ = Encoder(self.config.encoder, self.config.max_tokens, 1, self.config.batch_size, None)
+
+    def fit(self, examples: Sequence[Example], y: Labels) -> Self:
+        """Itself, fitted.
+
+        Raises:
+            DataError: nothing to learn from, or one class only.
+        """
+        self.classes_, member = label_matrix(y, multi_label=self.multi_label)
+        self._learn(examples, member)
+        return self
+
+    def out_of_fold(self, examples: Sequence[Example], y: Labels, folds: NDArray[np.int64] | None) -> Array:
+        """Probabilities of the examples of one fold, which it does not learn, NaN for the others; leaves itself fitted on those."""
+        self.classes_, member = label_matrix(y, multi_label=self.multi_label)
+        answer = np.full(member.shape, np.nan)
+        aside = _fold_aside(member, folds)
+        self._learn([one for one, out in zip(examples, aside, strict=True) if not out], member[~aside])
+        if aside.any():
+            answer[aside] = self.predict_proba([one for one, out in zip(examples, aside, strict=True) if out])
+        return answer
+
+    def scores(self, examples: Sequence[Example]) -> Array:
+        """One logit an example and label; each distinct pair is asked once."""
+        from pipeline.classifiers.adapted import logits
+
+        makes = self._pairs()
+        pairs = [makes.pair(example) for example in examples]
+        distinct = list(dict.fromkeys(pairs))
+        place = {pair: i for i, pair in enumerate(distinct)}
+        found = logits(self._ready(), distinct, self.config.batch_size)
+        return np.round(found[[place[pair] for pair in pairs]], _DECIMALS)
+
+    def predict_proba(self, examples: Sequence[Example]) -> Array:
+        """Raw probabilities, float64 (n, n_classes)."""
+        if not examples:
+            return np.empty((0, len(self.classes_)))
+        scores = self.scores(examples)
+        return 1.0 / (1.0 + np.exp(-scores)) if self.multi_label else softmax(scores)
+
+    def sentence_weights(self, example: Example, spans: Sequence[tuple[int, int]], label: str) -> Array:
+        """How far the label's score falls when a span is blanked out; the span that holds the mention keeps the whole score."""
+        label_id = int(np.flatnonzero(self.classes_ == label)[0])
+        mention = mention_of(example)
+        blanked = [replace(example, text=example.text[:a] + " " * (b - a) + example.text[b:]) for a, b in spans]
+        scores = self.scores([example, *blanked])[:, label_id]
+        holds = [mention is not None and a <= mention[0] < b for a, b in spans]
+        return np.where(holds, scores[0], scores[0] - scores[1:])
+
+    def save(self, folder: Path) -> None:
+        """Writes `classifier.json` and the adapter, float16; the encoder is named by its digest, not copied."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.adapter_, folder / "adapter.safetensors")
+        header = {
+            "config": self.config.model_dump(mode="json"),
+            "multi_label": self.multi_label,
+            "seed": self.seed,
+            "classes": self.classes_.tolist(),
+            "encoder": self.encoder_.digest,
+        }
+        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The classifier that `save` wrote; the encoder is read when it is first asked.
+
+        Raises:
+            ArtifactError: the encoder at hand is not the one the adapter was trained on.
+        """
+        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        config = AdapterConfig.model_validate(header["config"])
+        loaded = cls(config, header["multi_label"], header["seed"])
+        if loaded.encoder_.digest != header["encoder"]:
+            raise ArtifactError(
+                f"{folder}: trained on another encoder than the '{config.encoder}' at hand; train it again"
+            )
+        loaded.classes_ = np.array(header["classes"], dtype=np.str_)
+        loaded.adapter_ = load_file(folder / "adapter.safetensors")
+        return loaded
+
+    def _learn(self, examples: Sequence[Example], member: NDArray[np.bool_]) -> None:
+        from pipeline.classifiers import adapted
+
+        settings, makes, network = self.config, self._pairs(), self._fresh()
+        schedule = adapted.Schedule(
+            settings.epochs,
+            settings.batch_size,
+            settings.learning_rate,
+            settings.head_learning_rate,
+            settings.warm_up,
+            settings.weight_decay,
+            settings.label_smoothing,
+            settings.averaging,
+            settings.precision,
+            self.multi_label,
+            self.seed,
+        )
+        n = np.maximum(1, member.sum(axis=0))
+        weights = (n.sum() / len(n) / n) ** settings.balance
+        adapted.train(network, [makes.pair(one) for one in examples], member, weights.astype(np.float32), schedule)
+        self.adapter_ = {name: one.detach().numpy().astype(np.float16) for name, one in network.learnt().items()}
+        self._network = None
+
+    def _pairs(self) -> PairMaker:
+        return PairMaker(self.encoder_.tokenizer, self.config.max_tokens, self.config.max_target_tokens)
+
+    def _fresh(self) -> Network:
+        """A network of which nothing is learnt yet, the same for a seed."""
+        from pipeline.classifiers.adapted import Network, seeded
+
+        mark = self.encoder_.tokenizer.encode(_MARK, add_special_tokens=False).ids[0]
+        with seeded(self.seed):
+            return Network(self.encoder_.own_model(), self.config.rank, len(self.classes_), mark, self.config.dropout)
+
+    def _ready(self) -> Network:
+        """The network with what was learnt, as it was saved."""
+        if self._network is None:
+            self._network = self._fresh()
+            self._network.take(self.adapter_)
+        return self._network
+
+
+def _fold_aside(member: NDArray[np.bool_], folds: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    """The rows of the first fold without which every label is still learnt; none where there is no such fold."""
+    for fold in [] if folds is None else np.unique(folds).tolist():
+        aside = folds == fold
+        if member[~aside].any(axis=0).all():
+            return aside
+    return np.zeros(len(member), dtype=bool)
