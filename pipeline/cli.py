@@ -287,6 +287,32 @@ def compare(
 
 
 @app.command()
+def drift(
+    output: Annotated[
+        Path | None, typer.Argument(help="What `score -o` wrote.", show_default="the output of the stage score")
+    ] = None,
+    models: Annotated[
+        list[Path] | None, typer.Option("--model", help="A model's folder.", show_default="every champion in models/")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if something has moved.")] = False,
+    config_dir: ConfigDir = None,
+) -> None:
+    """Compare scored articles with those their models learnt from: labels, abstentions, unknown words, what was cut."""
+    from pipeline import drift as command
+    from pipeline.home import home
+    from pipeline.score import champions
+    from pipeline.scoring import STAGE_OUTPUT
+
+    if form not in ("text", "json"):
+        raise typer.BadParameter(f"expected text or json, got '{form}'", param_hint="--format")
+    config = command.Config.load(_settings("drift.yaml", config_dir))
+    found = command.run(config, output or STAGE_OUTPUT, models or champions(home() / "models"), form)
+    if strict and any(one.has_moved for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def explain(
     path: Annotated[str, typer.Argument(help="An article.")],
     label: Annotated[

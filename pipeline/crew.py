@@ -19,7 +19,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from pipeline.document import Rejected
-from pipeline.shards import Batch, Pool, Task, Work, write_shard
+from pipeline.shards import Batch, Pool, Task, Work, merged, write_shard
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +30,14 @@ N_ATTEMPTS = 2
 def crew(start: Callable[[], Work], n_processes: int) -> Pool:
     """The pool of `n_processes` processes. `start` makes in each of them what answers a batch."""
 
-    def answered(tasks: Iterable[Task]) -> Iterator[int]:
+    def answered(tasks: Iterable[Task]) -> Iterator[Path]:
         source, held = iter(tasks), deque[Task]()
         n_lost = 0
         while True:
             try:
-                for n in _round(start, n_processes, source, held):
+                for done in _round(start, n_processes, source, held):
                     n_lost = 0
-                    yield n
+                    yield done
                 return
             except BrokenExecutor:
                 n_lost += 1
@@ -47,26 +47,26 @@ def crew(start: Callable[[], Work], n_processes: int) -> Pool:
                 write_shard(path, _carefully(start, batch))
                 held.popleft()
                 n_lost = 0
-                yield len(batch)
+                yield path
 
     return answered
 
 
-def _round(start: Callable[[], Work], n_processes: int, source: Iterator[Task], held: deque[Task]) -> Iterator[int]:
+def _round(start: Callable[[], Work], n_processes: int, source: Iterator[Task], held: deque[Task]) -> Iterator[Path]:
     """Work with one set of processes until all is done; a task leaves `held` when its shard is written."""
     executor = _executor(start, n_processes)
     try:
-        waiting: deque[Future[int]] = deque(executor.submit(_write, *task) for task in held)
+        waiting: deque[Future[Path]] = deque(executor.submit(_write, *task) for task in held)
         while True:
             while len(waiting) < 2 * n_processes and (task := next(source, None)) is not None:
                 held.append(task)
                 waiting.append(executor.submit(_write, *task))
             if not waiting:
                 return
-            n = waiting[0].result()
+            done = waiting[0].result()
             waiting.popleft()
             held.popleft()
-            yield n
+            yield done
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -81,7 +81,7 @@ def _carefully(start: Callable[[], Work], batch: Batch) -> bytes:
             continue
     if len(batch) > 1:
         half = len(batch) // 2
-        return _carefully(start, batch[:half]) + _carefully(start, batch[half:])
+        return merged([_carefully(start, batch[:half]), _carefully(start, batch[half:])])
     article = batch[0].id
     refused = Rejected(article, "crashed", f"{article}: reading it ended the process, twice; it is left out")
     with _executor(start, 1) as executor:
@@ -89,9 +89,13 @@ def _carefully(start: Callable[[], Work], batch: Batch) -> bytes:
 
 
 def _executor(start: Callable[[], Work], n_processes: int) -> ProcessPoolExecutor:
+    n_threads = max(1, len(os.sched_getaffinity(0)) // n_processes)
+    for name in _THREAD_VARIABLES:
+        os.environ.setdefault(name, str(n_threads))  # read by numpy and torch in the new processes, not in this one
     return ProcessPoolExecutor(n_processes, get_context("spawn"), _begin, (start,))
 
 
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 _start: Callable[[], Work] | None = None
 _work: Work | None = None
 
@@ -119,6 +123,6 @@ def _answer(batch: Batch) -> bytes:
     return _work(batch)
 
 
-def _write(path: Path, batch: Batch) -> int:
+def _write(path: Path, batch: Batch) -> Path:
     write_shard(path, _answer(batch))
-    return len(batch)
+    return path

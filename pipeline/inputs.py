@@ -18,6 +18,7 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -60,30 +61,67 @@ Row: TypeAlias = tuple[Article, dict[str, Any]]
 """An article and the other columns of the row it came from: labels, target, split."""
 
 
-def read_articles(paths: Iterable[str], limits: Limits) -> Iterator[Article | Rejected]:
+@dataclass(slots=True)
+class Meter:
+    """How much of the files was read: `share` is None where their size is not known."""
+
+    n_bytes: int | None = 0
+    n_done: int = 0
+    _raw: BinaryIO | None = None
+
+    @property
+    def share(self) -> float | None:
+        """Between 0 and 1."""
+        if not self.n_bytes:
+            return None
+        here = self._raw.tell() if self._raw is not None and not self._raw.closed else 0
+        return min(1.0, (self.n_done + here) / self.n_bytes)
+
+    def expect(self, names: Iterable[str | Rejected]) -> None:
+        """Learn the size of the files to come; of a URL or a pipe it is not known."""
+        for name in names:
+            if isinstance(name, Rejected) or self.n_bytes is None:
+                continue
+            self.n_bytes = self.n_bytes + os.path.getsize(name) if os.path.isfile(name) else None
+
+    def begin(self, raw: BinaryIO) -> None:
+        """A file is open."""
+        self._raw = raw
+
+    def end(self, name: str) -> None:
+        """It was read, or given up."""
+        self._raw = None
+        self.n_done += os.path.getsize(name) if os.path.isfile(name) else 0
+
+
+def read_articles(paths: Iterable[str], limits: Limits, meter: Meter | None = None) -> Iterator[Article | Rejected]:
     """The articles in the files, folders, globs and URLs, in order; `-` is JSON lines on standard input.
 
     Raises:
         DataError: a path does not exist or is a folder without articles; a file named alone cannot be opened.
     """
-    for row in read_rows(paths, limits):
+    for row in read_rows(paths, limits, meter):
         yield row if isinstance(row, Rejected) else row[0]
 
 
-def read_rows(paths: Iterable[str], limits: Limits) -> Iterator[Row | Rejected]:
+def read_rows(paths: Iterable[str], limits: Limits, meter: Meter | None = None) -> Iterator[Row | Rejected]:
     """As `read_articles`, each article with the other columns of its row."""
     given = list(paths)
     found = [(path, expand(path)) for path in given if path != "-"]
+    meter = meter or Meter()
+    for _, names in found:
+        meter.expect(names)
     inner = iter(found)
     for path in given:
         if path == "-":
+            meter.n_bytes = None
             yield from _json_rows(sys.stdin.buffer, "standard input", limits)
             continue
         for name in next(inner)[1]:
             if isinstance(name, Rejected):
                 yield name
             else:
-                yield from _read_file(name, limits, is_alone=given == [name])
+                yield from _read_file(name, limits, meter, is_alone=given == [name])
 
 
 def as_article(values: Any, name: str, row: int) -> Article | Rejected:
@@ -195,10 +233,11 @@ def _suffix(name: str) -> tuple[str, str]:
     return (suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else ""), packed
 
 
-def _read_file(name: str, limits: Limits, *, is_alone: bool) -> Iterator[Row | Rejected]:
+def _read_file(name: str, limits: Limits, meter: Meter, *, is_alone: bool) -> Iterator[Row | Rejected]:
     form, packed = _suffix(name)
     try:
         with _open(name) as raw:
+            meter.begin(raw)
             packed = packed or _packing(raw)
             stream = cast(BinaryIO, _Bounded(raw, packed, limits, name)) if packed else raw
             yield from _read_stream(stream, name, form, limits)
@@ -215,6 +254,8 @@ def _read_file(name: str, limits: Limits, *, is_alone: bool) -> Iterator[Row | R
         if is_alone:
             raise DataError(message, file=name) from None
         yield Rejected(name, "unreadable", f"{name}: {message}")
+    finally:
+        meter.end(name)
 
 
 def _packing(raw: BinaryIO) -> str:

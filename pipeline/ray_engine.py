@@ -13,11 +13,12 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.document import Rejected
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.shards import Batch, Pool, Task, Work, write_shard
+from pipeline.shards import Batch, Pool, Task, Work, merged, write_shard
 
 N_RETRIES = 2
 OBJECT_STORE_BYTES = 512 << 20
@@ -27,7 +28,7 @@ OBJECT_STORE_BYTES = 512 << 20
 def ray_pool(start: Callable[[], Work], address: str | None, n_processes: int | None) -> Pool:
     """The pool of a Ray cluster: the one at `address`, else one on this machine of `n_processes`, by default all cores."""
 
-    def answered(tasks: Iterable[Task]) -> Iterator[int]:
+    def answered(tasks: Iterable[Task]) -> Iterator[Path]:
         with _cluster(address, n_processes) as ray:
             remote = ray.remote(max_retries=N_RETRIES)(_answer)
             given, source = ray.put(_Start(secrets.token_hex(8), start)), iter(tasks)
@@ -42,7 +43,7 @@ def ray_pool(start: Callable[[], Work], address: str | None, n_processes: int | 
                 for reference in done:
                     path, batch = held.pop(reference)
                     write_shard(path, _fetched(ray, remote, given, reference, batch))
-                    yield len(batch)
+                    yield path
 
     return answered
 
@@ -64,7 +65,7 @@ def _fetched(ray: Any, remote: Any, start: Any, reference: Any, batch: Batch) ->
         else:
             half = len(batch) // 2
             parts = [batch[:half], batch[half:]]
-        return b"".join(_fetched(ray, remote, start, remote.remote(start, part), part) for part in parts)
+        return merged([_fetched(ray, remote, start, remote.remote(start, part), part) for part in parts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ took, and every span in a record is led back to the text given. Where a job writ
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pipeline.preparation import Prepared, prepare
 from pipeline.repair import Repair
 from pipeline.sentences import sentence_spans
 from pipeline.separate import Separator
+from pipeline.tally import N_APART, Tally, tally_answers, tally_documents, tally_words
 
 
 class Config(BaseConfig):
@@ -68,23 +69,36 @@ class Scorer:
 
     def score(self, articles: Iterable[Article | Rejected]) -> list[Prediction]:
         """One prediction an article, in order; what cannot be read gets one with `error`."""
+        return self.score_and_count(articles)[0]
+
+    def score_and_count(self, articles: Iterable[Article | Rejected]) -> tuple[list[Prediction], Tally]:
+        """As `score`, with the counts that `slugline drift` compares."""
         everything = list(articles)
         readable = [one for one in everything if isinstance(one, Article)]
         prepared = iter(prepare(readable, self.repair, self.separator))
         outcomes = [next(prepared) if isinstance(one, Article) else one for one in everything]
         done = [one for one in outcomes if isinstance(one, Prepared)]
-        answers = (
-            iter(zip(*[self._answers(model, done) for model in self.models], strict=True))
-            if self.models
-            else iter([()] * len(done))
-        )
+        answers = [self._answers(model, done) for model in self.models]
+        rows = iter(zip(*answers, strict=True)) if answers else iter([()] * len(done))
         digests = {model.task: model.digest for model in self.models}
-        return [
-            self._prediction(one, next(answers), digests)
+        predictions = [
+            self._prediction(one, next(rows), digests)
             if isinstance(one, Prepared)
             else Prediction(one.id, model=digests, error=one)
             for one in outcomes
         ]
+        return predictions, self._tally(outcomes, answers)
+
+    def _tally(
+        self, outcomes: Sequence[Prepared | Rejected], answers: Sequence[list[tuple[LabelPrediction, ...]]]
+    ) -> Tally:
+        counts = tally_documents((one.document, one.body) if isinstance(one, Prepared) else one for one in outcomes)
+        some = [one.body for one in outcomes[::N_APART] if isinstance(one, Prepared)]
+        for model, of_model in zip(self.models, answers, strict=True):
+            counts.update(tally_answers(model.task, of_model))
+            if len(model.known_words):
+                counts.update(tally_words(model.task, some, model.known_words))
+        return counts
 
     def _answers(self, model: TaskModel, prepared: Sequence[Prepared]) -> list[tuple[LabelPrediction, ...]]:
         """For each article the model's entries, with evidence."""
@@ -164,13 +178,27 @@ def batches(
 
 def as_record(prediction: Prediction) -> dict[str, Any]:
     """The contract's record: plain values, probabilities to six decimals."""
-    plain = asdict(prediction)
-    for answer in plain["predictions"].values():
-        for entry in answer:
-            entry["probability"] = round(entry["probability"], 6)
-            entry["probabilities"] = {label: round(p, 6) for label, p in entry["probabilities"].items()}
-            for one in entry["evidence"]:
-                one["weight"] = round(one["weight"], 6)
-    if plain["error"]:
-        plain["error"] = {"reason": plain["error"]["reason"], "message": plain["error"]["message"]}
-    return plain
+    error = prediction.error
+    return {
+        "id": prediction.id,
+        "body_chars": prediction.body_chars,
+        "boilerplate_lines": prediction.boilerplate_lines,
+        "predictions": {task: [_entry(one) for one in entries] for task, entries in prediction.predictions.items()},
+        "model": prediction.model,
+        "error": {"reason": error.reason, "message": error.message} if error else None,
+    }
+
+
+def _entry(one: LabelPrediction) -> dict[str, Any]:
+    return {
+        "label": one.label,
+        "probability": round(one.probability, 6),
+        "probabilities": {label: round(p, 6) for label, p in one.probabilities.items()},
+        "set": list(one.set),
+        "abstained": one.abstained,
+        "target": one.target,
+        "evidence": [
+            {"start": e.start, "end": e.end, "text": e.text, "weight": round(e.weight, 6), "holder": e.holder}
+            for e in one.evidence
+        ],
+    }

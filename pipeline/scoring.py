@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline import __version__, shards
-from pipeline.artifacts import digest
+from pipeline.artifacts import digest, json_line
 from pipeline.document import Prediction, Rejected, Summary
 from pipeline.errors import ArtifactError, ConfigError, PipelineError
 from pipeline.home import config_file, home
-from pipeline.inputs import Limits, read_articles
+from pipeline.inputs import Limits, Meter, read_articles
+from pipeline.profile import profile_path, write_profile
+from pipeline.progress import Progress
 from pipeline.score import Config, Scorer, as_record, batches, champions
+from pipeline.tally import Tally, rejected
 
 log = logging.getLogger(__name__)
 
@@ -73,16 +76,19 @@ def run(request: Request) -> int:
     n_evidence = config.n_evidence if request.n_evidence is None else request.n_evidence
     with tempfile.TemporaryDirectory() as scratch:
         setting = Setting(tuple(find_models(request.models, Path(scratch))), _all_targets(request.targets), n_evidence)
-        articles = batches(read_articles(paths, limits), config.batch_articles, config.batch_chars)
+        progress = Progress(Meter())
+        articles = batches(read_articles(paths, limits, progress.meter), config.batch_articles, config.batch_chars)
         if output is not None and (output.is_file() or not output.exists() or output.is_dir()):
-            counts = _to_file(articles, setting, request, output, config)
+            _to_file(articles, setting, request, output, config, progress)
         elif request.engine == "ray":
             raise ConfigError("--engine ray writes to a file; give one with -o")
         else:
             scorer = setting.scorer()
-            counts = _to_stream((answers(scorer, batch) for batch in articles), request, output)
-    log.info("%s", Summary("score", counts.n_in, counts.n_in, counts.rejected, time.monotonic() - began))
-    return counts.n_rejected
+            _to_stream((answers(scorer, batch) for batch in articles), request, output, progress)
+    progress.close()
+    lost = rejected(progress.tally)
+    log.info("%s", Summary("score", progress.n_articles, progress.n_articles, lost, time.monotonic() - began))
+    return sum(lost.values())
 
 
 def find_models(names: Sequence[str], scratch: Path) -> list[Path]:
@@ -113,29 +119,6 @@ def find_models(names: Sequence[str], scratch: Path) -> list[Path]:
     return folders
 
 
-class Counts:
-    """How many articles went through, and how many were rejected for what; with a progress line on terminals."""
-
-    def __init__(self) -> None:
-        self.n_in, self.n_rejected, self.rejected = 0, 0, dict[str, int]()
-        self._began = self._shown = time.monotonic()
-
-    def reject(self, reasons: Iterable[str]) -> None:
-        """Count what could not be scored."""
-        for reason in reasons:
-            self.n_rejected += 1
-            self.rejected[reason] = self.rejected.get(reason, 0) + 1
-
-    def add(self, n: int) -> None:
-        """Count a batch."""
-        self.n_in += n
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self._shown > 1:
-            self._shown = now
-            rate = self.n_in / (now - self._began)
-            sys.stderr.write(f"\r{self.n_in:,} articles, {rate:,.0f} a second\x1b[K")
-
-
 def _all_targets(given: Sequence[str]) -> tuple[str, ...]:
     """The targets, those of a watch list file (`@names.txt`, one a line) included."""
     names: list[str] = []
@@ -152,45 +135,50 @@ def _all_targets(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def answers(scorer: Scorer, batch: shards.Batch) -> list[Prediction]:
-    """The predictions of a batch; an article on which the code fails is answered with an error, the others as ever."""
+def answers(scorer: Scorer, batch: shards.Batch) -> tuple[list[Prediction], Tally]:
+    """The predictions of a batch and their tally; an article on which the code fails is answered with an error."""
     try:
-        return scorer.score(batch)
+        return scorer.score_and_count(batch)
     except PipelineError:
         raise
     except Exception as error:
         log.debug("scoring %d articles failed", len(batch), exc_info=True)
         if len(batch) > 1:
             half = len(batch) // 2
-            return answers(scorer, batch[:half]) + answers(scorer, batch[half:])
+            (first, counts), (second, more) = answers(scorer, batch[:half]), answers(scorer, batch[half:])
+            return first + second, counts + more
         reason = f"{batch[0].id}: could not be scored ({type(error).__name__}: {str(error)[:120]})"
-        return scorer.score([Rejected(batch[0].id, "failed", reason)])
+        return scorer.score_and_count([Rejected(batch[0].id, "failed", reason)])
 
 
 def _answer(scorer: Scorer, batch: shards.Batch) -> bytes:
-    return shards.encode(as_record(one) for one in answers(scorer, batch))
+    predictions, counts = answers(scorer, batch)
+    return shards.encode(counts, map(as_record, predictions))
 
 
 def _to_file(
-    articles: Iterator[shards.Batch], setting: Setting, request: Request, output: Path, config: Config
-) -> Counts:
+    articles: Iterator[shards.Batch],
+    setting: Setting,
+    request: Request,
+    output: Path,
+    config: Config,
+    progress: Progress,
+) -> None:
     """Score in shards beside the output, then put the whole in place."""
     form = request.form or {".csv": "csv", ".parquet": "parquet", ".txt": "table"}.get(output.suffix, "jsonl")
     if output.is_dir():
         raise ConfigError(f"{output}: is a folder; give -o the name of a file")
-    counts = Counts()
     first = next(articles, [])
     pool = _pool(setting, request, is_small=len(first) < config.batch_articles)
     try:
         with shards.begun(output, _manifest(setting, request, config)) as job:
-            paths = job.fill(chain([first] if first else [], articles), pool, counts.add)
-            counts.reject(one["error"]["reason"] for one in shards.errors(paths))
+            paths = job.fill(chain([first] if first else [], articles), pool, progress)
+            write_profile(profile_path(output), setting.models, progress.tally)
             job.publish(output, partial(_write_shards, paths, form))
     except OSError as error:
         raise ArtifactError(
             f"{output}: cannot be written ({error.strerror or error}); free space or choose another -o, then run the same command again"
         ) from error
-    return counts
 
 
 def _pool(setting: Setting, request: Request, *, is_small: bool) -> shards.Pool:
@@ -228,14 +216,14 @@ def _write_shards(paths: Sequence[Path], form: str, out: IO[bytes]) -> None:
         _write_records(shards.records(paths), form, out)
 
 
-def _to_stream(answered: Iterable[list[Prediction]], request: Request, output: Path | None) -> Counts:
+def _to_stream(
+    answered: Iterable[tuple[list[Prediction], Tally]], request: Request, output: Path | None, progress: Progress
+) -> None:
     """Write records as they come, to standard output or to a pipe or device that `output` names."""
-    counts = Counts()
 
     def records() -> Iterator[dict[str, Any]]:
-        for batch in answered:
-            counts.add(len(batch))
-            counts.reject(one.error.reason for one in batch if one.error)
+        for batch, counts in answered:
+            progress.add(counts)
             yield from map(as_record, batch)
 
     if output is not None:
@@ -247,14 +235,13 @@ def _to_stream(answered: Iterable[list[Prediction]], request: Request, output: P
         show(records(), sys.stdout)
     else:
         _write_records(records(), request.form or "table", sys.stdout.buffer)
-    return counts
 
 
 def _write_records(records: Iterable[dict[str, Any]], form: str, out: Any) -> None:
     match form:
         case "jsonl":
             for record in records:
-                out.write(shards.encode([record]))
+                out.write(json_line(record))
         case "csv":
             _write_csv(records, out)
         case "parquet":

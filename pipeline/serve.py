@@ -245,7 +245,7 @@ class Shelf:
     def score(self, articles: list[Article | Rejected], targets: tuple[str, ...]) -> list[Record]:
         """The contract's records of `score`."""
         self._refresh()
-        return [as_record(one) for one in answers(replace(self._scorer, targets=targets), articles)]
+        return [as_record(one) for one in answers(replace(self._scorer, targets=targets), articles)[0]]
 
     def separate(self, articles: list[Article | Rejected], _: tuple[str, ...]) -> list[Record]:
         """The contract's records of `separate`."""

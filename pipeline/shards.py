@@ -23,13 +23,15 @@ from typing import IO, Any, TypeAlias
 from pipeline.artifacts import json_line, read_json, write_json
 from pipeline.document import Article, Rejected
 from pipeline.errors import ArtifactError
+from pipeline.progress import Progress
+from pipeline.tally import Tally
 
 Batch: TypeAlias = list[Article | Rejected]
 Work: TypeAlias = Callable[[Batch], bytes]
-"""Answers a batch: one JSON line an article, in order."""
+"""Answers a batch: a JSON line with its tally, then one an article, in order."""
 Task: TypeAlias = tuple[Path, Batch]
-Pool: TypeAlias = Callable[[Iterable[Task]], Iterator[int]]
-"""Writes the shard of every task, in any order; yields the number of articles as tasks are done."""
+Pool: TypeAlias = Callable[[Iterable[Task]], Iterator[Path]]
+"""Writes the shard of every task, in any order; yields the paths of those that are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,11 @@ class Job:
     folder: Path
     digest: str
 
-    def fill(self, batches: Iterable[Batch], pool: Pool, report: Callable[[int], None]) -> list[Path]:
+    def fill(self, batches: Iterable[Batch], pool: Pool, progress: Progress) -> list[Path]:
         """The shards of all batches in order, old ones kept, the others computed by `pool`."""
         paths: list[Path] = []
-        for n in pool(self._missing(batches, paths, report)):
-            report(n)
+        for done in pool(self._missing(batches, paths, progress)):
+            progress.add(tally(done))
         return paths
 
     def publish(self, output: Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -57,11 +59,11 @@ class Job:
         _sync_folder(output.parent)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _missing(self, batches: Iterable[Batch], paths: list[Path], report: Callable[[int], None]) -> Iterator[Task]:
+    def _missing(self, batches: Iterable[Batch], paths: list[Path], progress: Progress) -> Iterator[Task]:
         for index, batch in enumerate(batches):
             paths.append(self.folder / f"{index:08d}-{batch_digest(batch, self.digest)}.jsonl")
             if paths[-1].exists():
-                report(len(batch))
+                progress.keep(tally(paths[-1]))
             else:
                 yield paths[-1], batch
 
@@ -127,10 +129,32 @@ def write_shard(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def join(paths: Sequence[Path], out: IO[bytes]) -> None:
-    """The bytes of the shards one after another."""
+def encode(counts: Tally, records: Iterable[dict[str, Any]]) -> bytes:
+    """The content of a shard."""
+    return b"".join([json_line(dict(sorted((+counts).items()))), *map(json_line, records)])
+
+
+def merged(parts: Sequence[bytes]) -> bytes:
+    """The content of the shard of a batch, of those of its parts in order."""
+    counts, lines = Tally(), list[bytes]()
+    for part in parts:
+        head, _, rest = part.partition(b"\n")
+        counts.update(json.loads(head))
+        lines.append(rest)
+    return encode(counts, ()) + b"".join(lines)
+
+
+def tally(path: Path) -> Tally:
+    """The counts of a shard."""
+    with path.open("rb") as lines:
+        return Tally(json.loads(lines.readline()))
+
+
+def join(paths: Iterable[Path], out: IO[bytes]) -> None:
+    """The records of the shards one after another."""
     for path in paths:
         with path.open("rb") as part:
+            part.readline()
             shutil.copyfileobj(part, out, 1 << 20)
 
 
@@ -138,36 +162,19 @@ def records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """The records in the shards, in order."""
     for path in paths:
         with path.open("rb") as lines:
-            for line in lines:
-                yield json.loads(line)
-
-
-def errors(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """The records in the shards that hold an error; the others are not parsed."""
-    for path in paths:
-        with path.open("rb") as lines:
-            for line in lines:
-                if not line.endswith(_NO_ERROR):
-                    yield json.loads(line)
-
-
-_NO_ERROR = b'"error": null}\n'
-
-
-def encode(records: Iterable[dict[str, Any]]) -> bytes:
-    """Records as JSON lines."""
-    return b"".join(json_line(record) for record in records)
+            lines.readline()
+            yield from map(json.loads, lines)
 
 
 def here(start: Callable[[], Work]) -> Pool:
     """The pool that is this process. `start` makes what answers a batch, when the first one comes."""
 
-    def answered(tasks: Iterable[Task]) -> Iterator[int]:
+    def answered(tasks: Iterable[Task]) -> Iterator[Path]:
         work: Work | None = None
         for path, batch in tasks:
             work = work or start()
             write_shard(path, work(batch))
-            yield len(batch)
+            yield path
 
     return answered
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.artifacts import table_digest, write_json
@@ -17,6 +17,7 @@ from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Summary
 from pipeline.errors import DataError
 from pipeline.examples import Examples, Source, check_labels, load_examples
+from pipeline.tally import tally_boilerplate
 from pipeline.task import TaskConfig
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,9 @@ def fit(name: str, task: TaskConfig, source: Source) -> Trained:
     model = TaskModel.fit(
         name, task.kind, task.classifier, task.calibration, train.examples, held_out.examples or None, task.seed
     )  # fmt: skip
+    if task.kind != "target" and any(train.boilerplate):
+        cut = tally_boilerplate([example.text for example in train.examples], train.boilerplate)
+        model = replace(model, training=model.training + cut)
     return Trained(model, train, held_out, time.monotonic() - began)
 
 

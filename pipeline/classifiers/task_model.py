@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, get_args
 
@@ -25,6 +25,7 @@ from pipeline.calibration import CalibrationConfig, Calibrator, conformal_sets, 
 from pipeline.classifiers.labels import grouped_folds
 from pipeline.document import Example, LabelPrediction
 from pipeline.errors import ArtifactError, DataError
+from pipeline.tally import Tally, known_words, tally_answers, tally_fresh_words
 
 TaskKind: TypeAlias = Literal["single", "multi", "target"]
 Array = NDArray[np.float64]
@@ -44,6 +45,8 @@ class TaskModel:
     set_thresholds: Array
     absent_thresholds: Array
     priors: Array
+    known_words: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    training: Tally = field(default_factory=Tally)
     saved_digest: str = ""
 
     @classmethod
@@ -92,8 +95,9 @@ class TaskModel:
         if (
             not multi_label
         ):  # a fold may lack a rare class: it gives that class nothing, and its examples cannot be judged
-            usable = (member & ~np.isnan(raw)).any(axis=1)
+            usable = np.asarray((member & ~np.isnan(raw)).any(axis=1))
             raw, member = np.nan_to_num(raw[usable], nan=0.0), member[usable]
+            judged = [example for example, is_usable in zip(judged, usable, strict=True) if is_usable]
         calibrator = Calibrator(calibration.method, multi_label).fit(raw, member)
         n = len(fitted.classes_)
         given, present, absent = np.full(n, 0.5), np.zeros(n), np.ones(n)
@@ -108,7 +112,16 @@ class TaskModel:
             y = member.argmax(axis=1)
             present = conformal_threshold(probabilities, y, calibration.coverage, calibration.per_class)
         priors = _membership(learned, fitted.classes_).mean(axis=0)
-        return cls(task, task_kind, fitted, calibration, calibrator, given, present, absent, priors)
+        model = cls(task, task_kind, fitted, calibration, calibrator, given, present, absent, priors)
+        return model if task_kind == "target" else model._profiled(learned, judged, probabilities)
+
+    def _profiled(self, learned: Sequence[Example], judged: Sequence[Example], probabilities: Array) -> Self:
+        """Itself, with what scored articles are compared with: the words learnt from, the answers to those judged."""
+        texts = [example.text for example in learned]
+        known, once = known_words(texts)
+        counts = tally_answers(self.task, self._answers(judged, probabilities))
+        counts.update(tally_fresh_words(self.task, texts, known, once))
+        return replace(self, known_words=known, training=counts)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -137,7 +150,9 @@ class TaskModel:
 
         An example without words is answered with the shares of training, all labels in its set, abstained.
         """
-        probabilities = self.predict_proba(examples)
+        return self._answers(examples, self.predict_proba(examples))
+
+    def _answers(self, examples: Sequence[Example], probabilities: Array) -> list[tuple[LabelPrediction, ...]]:
         if self.task_kind == "multi":
             return [self._several(example, row) for example, row in zip(examples, probabilities, strict=True)]
         sets = conformal_sets(probabilities, self.set_thresholds)
@@ -188,6 +203,8 @@ class TaskModel:
             set_thresholds=arrays["set_thresholds"],
             absent_thresholds=arrays["absent_thresholds"],
             priors=arrays["priors"],
+            known_words=arrays.get("known_words", np.empty(0, np.uint32)),
+            training=Tally(header.get("training", {})),
             saved_digest=header["digest"],
         )
 
@@ -265,6 +282,7 @@ def _write(model: TaskModel, folder: Path) -> str:
         "set_thresholds": model.set_thresholds,
         "absent_thresholds": model.absent_thresholds,
         "priors": model.priors,
+        "known_words": model.known_words,
     }
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "task.safetensors")
     header: dict[str, Any] = {
@@ -273,6 +291,7 @@ def _write(model: TaskModel, folder: Path) -> str:
         "task_kind": model.task_kind,
         "labels": model.labels,
         "calibration": model.calibration.model_dump(mode="json"),
+        "training": dict(sorted((+model.training).items())),
         "files": _digests(folder),
     }
     header["digest"] = _digest_over(header)

@@ -68,6 +68,8 @@ def test_a_job_killed_again_and_again_loses_and_doubles_nothing(undisturbed: Pat
     code, _, errors = finished(undisturbed, *words("out.jsonl"), "--processes", "2")
     assert code == 0, errors
     assert (undisturbed / "out.jsonl").read_bytes() == (undisturbed / "whole.jsonl").read_bytes()
+    profile = (undisturbed / "out.jsonl.profile.json").read_bytes()
+    assert profile == (undisturbed / "whole.jsonl.profile.json").read_bytes()
     ids = [json.loads(line)["id"] for line in (undisturbed / "out.jsonl").open(encoding="utf-8")]
     assert ids == [f"a{i:06d}" for i in range(N_ARTICLES)]
     assert not work.exists()
@@ -127,7 +129,7 @@ def test_a_full_disk_is_one_clear_line_and_a_rerun_completes(undisturbed: Path, 
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
     assert finished(undisturbed, *words(output))[0] == 0
     assert Path(output).read_bytes() == (undisturbed / "whole.jsonl").read_bytes()
-    assert [path.name for path in small_disk.iterdir()] == ["out.jsonl"]
+    assert sorted(path.name for path in small_disk.iterdir()) == ["out.jsonl", "out.jsonl.profile.json"]
 
 
 def test_a_read_only_folder_is_one_clear_line(undisturbed: Path, small_disk: Path) -> None:

@@ -296,7 +296,7 @@ def test_a_bad_batch_costs_only_its_bad_article() -> None:
     scorer = Scorer.load([topic_model()])
     batch = [Article(**article(i)) for i in range(6)]
     batch[3] = Article("fatal", text="x")
-    found = answers(replace(scorer, separator=Fragile(scorer.separator)), list(batch))  # type: ignore[arg-type]
+    found = answers(replace(scorer, separator=Fragile(scorer.separator)), list(batch))[0]  # type: ignore[arg-type]
     assert [one.error.reason if one.error else "" for one in found] == ["", "", "", "failed", "", ""]
     del batch[3], found[3]
     assert [one.predictions for one in found] == [one.predictions for one in scorer.score(batch)]
