@@ -157,8 +157,9 @@ def train(task: Task, config_dir: ConfigDir = None, overrides: Override = None) 
 
     settings = load_task(task, _config_dir(config_dir), overrides or [])
     output = Path("artifacts") / task
-    _done(stage.run(task, settings, _source(config_dir), output))
-    runs.log_training(task, settings, output)
+    done = stage.run(task, settings, _source(config_dir), output)
+    _done(done)
+    runs.log_training(task, settings, output, overrides or [], done.seconds)
 
 
 @app.command()

@@ -22,9 +22,8 @@ from pipeline.config import Config as BaseConfig
 from pipeline.document import Example
 from pipeline.errors import ConfigError, DataError
 from pipeline.examples import Source, load_examples
-from pipeline.metrics import standard_slices
 from pipeline.report import comparison_report, comparison_table, verdict_sentence
-from pipeline.rescoring import answer_array, label_names, true_array
+from pipeline.rescoring import answer_array, label_names, slices_of, true_array
 from pipeline.significance import Comparison, compare_many
 from pipeline.task import TaskConfig
 
@@ -108,9 +107,6 @@ def compare(
         raise DataError("no test example to compare on")
     names = label_names([one.model for one in contenders], examples)
     multi = contenders[0].model.task_kind == "multi"
-    slices = standard_slices(
-        sources=[e.source for e in examples], dates=[e.date for e in examples], lengths=[len(e.text) for e in examples]
-    )
     return compare_many(
         true_array(examples, names, multi=multi),
         {one.name: answer_array(one.model.predict(examples), names, multi=multi) for one in contenders},
@@ -118,7 +114,7 @@ def compare(
         n_draws=config.n_draws,
         seed=config.seed,
         labels=names,
-        slices={by: values for by, values in slices.items() if by in task.evaluation.slices},
+        slices=slices_of(examples, task.evaluation.slices),
         ids=[one.id for one in examples],
     )
 
@@ -127,7 +123,7 @@ def log_comparison(name: str, contenders: Sequence[Contender], found: dict[str, 
     """Log the comparison as a run of its own that is found from each run it compares, and they from it."""
     first = next(iter(found.values()))
     key = tracking.new_key()
-    tags = {"task": name, "slugline.kind": "compare"}
+    tags = {"task": name, "slugline.kind": "compare", "verdict": str(first.verdict)}
     tags |= {f"compares.{i}": one.run_id or one.name for i, one in enumerate(contenders)}
     tracking.log_run(
         tracking.RunRecord(

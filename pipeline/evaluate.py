@@ -6,6 +6,7 @@ of another site is attached (the shortcut test). A model that has learnt the lin
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipeline.artifacts import read_json, replacing, write_json, write_text
+from pipeline.artifacts import json_line, read_json, replacing, write_json, write_text
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.config import Config as BaseConfig
 from pipeline.document import Article, Example, LabelPrediction, Summary
@@ -23,18 +24,19 @@ from pipeline.errors import ArtifactError
 from pipeline.examples import Examples, Source, load_examples
 from pipeline.home import shipped
 from pipeline.inputs import read_articles
+from pipeline.leakage import label_conflicts
 from pipeline.metrics import (
     Metrics,
     SliceScore,
     evaluate_multi,
     evaluate_single,
+    flat_curves,
     flat_slices,
     slice_metrics,
-    standard_slices,
 )
 from pipeline.preparation import Prepared, prepare
-from pipeline.report import Evaluation, ReportRow, evaluation_report
-from pipeline.rescoring import answer_array, label_names, true_array
+from pipeline.report import Drift, Evaluation, ReportRow, evaluation_report, measure_drift, pictures, tables
+from pipeline.rescoring import answer_array, label_names, slices_of, true_array
 from pipeline.separate import Separator
 from pipeline.task import TaskConfig
 
@@ -68,6 +70,7 @@ class Evaluated:
     slices: list[SliceScore]
     shortcut: dict[str, float]
     seconds: float
+    drift: tuple[Drift, ...] = ()
 
     def flat(self) -> dict[str, float]:
         """Everything measured as flat MLflow metrics."""
@@ -75,16 +78,45 @@ class Evaluated:
             **self.metrics.flat(),
             **flat_slices(self.slices),
             **{f"shortcut/{k}": v for k, v in self.shortcut.items()},
+            **{f"drift/{one.name.replace(' ', '_')}": one.distance for one in self.drift},
+            **{f"drift/{one.name.replace(' ', '_')}.usual": one.usual for one in self.drift},
         }
+
+    def curves(self) -> dict[str, list[tuple[int, float]]]:
+        """Calibration, accuracy by share answered and cost as MLflow metrics of several steps."""
+        confidence = np.array([max((entry.probability for entry in answer), default=0.0) for answer in self.answers])
+        right = [frozenset(e.labels) == _chosen(a) for e, a in zip(self.test.examples, self.answers, strict=True)]
+        return flat_curves(confidence, np.array(right))
 
 
 def run(config: Config, task: TaskConfig, source: Source, model: Path, output: Path) -> Evaluated:
     """Evaluate a model and write metrics, predictions and the report."""
-    found = evaluate(config, task, source, TaskModel.load(model))
+    known = training_texts(output) if model == output / "model" else []
+    found = evaluate(config, task, source, TaskModel.load(model), known)
     write_json(found.metrics.to_json() | {"shortcut": found.shortcut}, output / "metrics.json")
     write_predictions(found, output / "predictions.parquet")
-    write_text(evaluation_report(as_page(found, config)), output / "report.html")
+    page = as_page(found, config)
+    write_text(evaluation_report(page), output / "report.html")
+    write_views(page, output)
     return found
+
+
+def training_texts(output: Path) -> list[str]:
+    """The sample of the texts that the task's last model learnt from, as `train` left it; none where it left none."""
+    path = output / "training_sample.jsonl"
+    return [json.loads(line)["text"] for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+
+
+def write_views(page: Evaluation, output: Path) -> None:
+    """Write what the MLflow UI shows of the run without opening the report: pictures and tables."""
+    with replacing(output / "figures") as temporary:
+        temporary.mkdir()
+        for name, picture in pictures(page).items():
+            (temporary / name).write_bytes(picture)
+    with replacing(output / "tables") as temporary:
+        temporary.mkdir()
+        for name, table in tables(page).items():
+            (temporary / f"{name}.json").write_bytes(json_line(table))
 
 
 def summary(name: str, found: Evaluated) -> Summary:
@@ -107,8 +139,10 @@ def latest_model(task: str, given: Path | None, output: Path, champions: Path) -
     raise ArtifactError(f"task '{task}' has no model yet; run `slugline train --task {task}`")
 
 
-def evaluate(config: Config, task: TaskConfig, source: Source, model: TaskModel) -> Evaluated:
-    """The model's metrics on the task's test examples."""
+def evaluate(
+    config: Config, task: TaskConfig, source: Source, model: TaskModel, known: Sequence[str] = ()
+) -> Evaluated:
+    """The model's metrics on the task's test examples, and their drift from the texts `known` from training."""
     began = time.monotonic()
     if model.task_kind != task.kind:
         raise ArtifactError(
@@ -121,7 +155,8 @@ def evaluate(config: Config, task: TaskConfig, source: Source, model: TaskModel)
     metrics = measure(model, test.examples, answers, probabilities, config)
     slices = measure_slices(model, test.examples, answers, task, config)
     shortcut = measure_shortcut(model, test, answers, source, config.shortcut) if task.evaluation.shortcut else {}
-    return Evaluated(model, test, answers, probabilities, metrics, slices, shortcut, time.monotonic() - began)
+    drift = tuple(measure_drift(known, [one.text for one in test.examples]))
+    return Evaluated(model, test, answers, probabilities, metrics, slices, shortcut, time.monotonic() - began, drift)
 
 
 def in_words_of(model: TaskModel, examples: Sequence[Example], synonyms: Mapping[str, str]) -> tuple[Example, ...]:
@@ -157,13 +192,10 @@ def measure_slices(
     task: TaskConfig,
     config: Config,
 ) -> list[SliceScore]:
-    """Quality by source, period and length."""
+    """Quality by source, period, length and language, as far as the task asks for them."""
     names, multi = label_names([model], examples), model.task_kind == "multi"
     y_true, y_pred = true_array(examples, names, multi=multi), answer_array(answers, names, multi=multi)
-    slices = standard_slices(
-        sources=[e.source for e in examples], dates=[e.date for e in examples], lengths=[len(e.text) for e in examples]
-    )
-    wanted = {by: values for by, values in slices.items() if by in task.evaluation.slices}
+    wanted = slices_of(examples, task.evaluation.slices)
     return slice_metrics(
         y_true, y_pred, names, wanted, n_draws=config.n_draws, seed=config.seed, min_size=config.min_slice
     )
@@ -172,26 +204,44 @@ def measure_slices(
 def measure_shortcut(
     model: TaskModel, test: Examples, answers: Sequence[tuple[LabelPrediction, ...]], source: Source, config: Shortcut
 ) -> dict[str, float]:
-    """Accuracy on body, on body with a foreign link list, separated and not, and on the list alone; and how often a label flips."""
+    """Accuracy on the story, on what was removed from it, and with another site's link list attached; and the labels that flip."""
     separator = Separator.load(source.separator_folder)
     tails = foreign_tails(config, source, separator)
     examples, before = test.examples[: config.max_articles], answers[: config.max_articles]
-    whole = [replace(one, text=f"{one.text}\n\n{tails[i % len(tails)]}") for i, one in enumerate(examples)]
-    outcomes = prepare([Article(id=one.id, text=one.text) for one in whole], source.repair, separator)
-    bodies = [
-        replace(one, text=outcome.body) if isinstance(outcome, Prepared) and outcome.body.strip() else one
-        for one, outcome in zip(whole, outcomes, strict=True)
-    ]
+    removed = [*test.boilerplate[: config.max_articles], *[""] * (len(examples) - len(test.boilerplate))]
+    attached = [replace(one, text=f"{one.text}\n\n{tails[i % len(tails)]}") for i, one in enumerate(examples)]
     alone = [replace(one, title="", text=tails[i % len(tails)]) for i, one in enumerate(examples)]
-    cut, uncut, tail = (model.predict(rows) for rows in (bodies, whole, alone))
-    return {
+    came = [
+        replace(one, text=f"{one.text}\n\n{aside}" if aside else one.text)
+        for one, aside in zip(examples, removed, strict=True)
+    ]
+    own = [
+        (one, replace(one, title="", text=aside)) for one, aside in zip(examples, removed, strict=True) if aside.strip()
+    ]
+    cut, uncut = model.predict(separated(attached, source, separator)), model.predict(attached)
+    found = {
         "accuracy_body": _accuracy(examples, before),
+        "accuracy_whole": _accuracy(examples, model.predict(came)),
         "accuracy_foreign_tail_separated": _accuracy(examples, cut),
         "accuracy_foreign_tail_whole": _accuracy(examples, uncut),
-        "accuracy_tail_only": _accuracy(examples, tail),
+        "accuracy_tail_only": _accuracy(examples, model.predict(alone)),
         "flip_rate": _flips(before, cut),
         "flip_rate_unseparated": _flips(before, uncut),
+        "n_articles": float(len(examples)),
+        "n_with_boilerplate": float(len(own)),
     }
+    if own:
+        found["accuracy_boilerplate"] = _accuracy([one for one, _ in own], model.predict([aside for _, aside in own]))
+    return found
+
+
+def separated(examples: Sequence[Example], source: Source, separator: Separator) -> list[Example]:
+    """The examples with the body of their text; one that has none stays as it is."""
+    outcomes = prepare([Article(id=one.id, text=one.text) for one in examples], source.repair, separator)
+    return [
+        replace(one, text=outcome.body) if isinstance(outcome, Prepared) and outcome.body.strip() else one
+        for one, outcome in zip(examples, outcomes, strict=True)
+    ]
 
 
 def foreign_tails(config: Shortcut, source: Source, separator: Separator) -> list[str]:
@@ -260,6 +310,10 @@ def as_page(found: Evaluated, config: Config) -> Evaluation:
         },
         slices=found.slices,
         shortcut=found.shortcut,
+        conflicts=label_conflicts(
+            [f"{e.group or e.id} {e.target}" for e in found.test.examples], [e.labels for e in found.test.examples]
+        ),
+        drift=found.drift,
     )
 
 

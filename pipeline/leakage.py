@@ -121,7 +121,7 @@ def count_by_kind(found: Sequence[Leak]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def label_conflicts(groups: Sequence[int], labels: Sequence[object]) -> list[list[int]]:
+def label_conflicts(groups: Sequence[Hashable], labels: Sequence[object]) -> list[list[int]]:
     """The groups, as indices, whose members do not all have the same label, in input order."""
     members = _by_value(groups)
     return [index for index in members.values() if len({labels[i] for i in index}) > 1]

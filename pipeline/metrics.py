@@ -23,6 +23,10 @@ from pipeline.errors import DataError
 
 UNKNOWN = "(unknown to the model)"
 SCALARS = ("accuracy", "macro_f1", "micro_f1", "ece", "brier", "log_loss", "coverage")
+_IN_ORDER = (
+    "macro_f1", "accuracy", "ece", "answered_accuracy", "answered", "coverage", "micro_f1", "brier", "log_loss",
+    "mean_set_size", "n",
+)  # fmt: skip
 _PERCENTILES = (2.5, 97.5)
 _Z_95 = 1.959963984540054
 _SMALLEST = 1e-15
@@ -75,17 +79,17 @@ class Metrics:
         return plain
 
     def flat(self) -> dict[str, float]:
-        """MLflow metrics: `test/macro_f1`, `test/macro_f1.ci_low`, `label/<label>/f1`; names hold what MLflow allows."""
-        flat: dict[str, float] = {"test/n": float(self.n)}
-        for name in (*SCALARS, "answered", "answered_accuracy", "mean_set_size"):
-            flat[f"test/{name}"] = float(getattr(self, name))
-            if name in self.intervals:
-                flat[f"test/{name}.ci_low"], flat[f"test/{name}.ci_high"] = self.intervals[name]
+        """MLflow metrics: `test/macro_f1`, `test/macro_f1.ci_low`, `test/f1/<label>`; names hold what MLflow allows.
+
+        The order is that in which a person asks, which is the order that MLflow shows.
+        """
+        flat = {f"test/{name}": float(getattr(self, name)) for name in _IN_ORDER}
+        for name, (low, high) in self.intervals.items():
+            flat |= {f"test/{name}.ci_low": low, f"test/{name}.ci_high": high}
         for label, key in metric_names(self.per_label).items():
-            score = self.per_label[label]
-            flat |= {f"label/{key}/{name}": float(value) for name, value in asdict(score).items()}
             low, high = self.per_label_intervals[label]["f1"]
-            flat |= {f"label/{key}/f1.ci_low": low, f"label/{key}/f1.ci_high": high}
+            flat |= {f"test/{name}/{key}": float(value) for name, value in asdict(self.per_label[label]).items()}
+            flat |= {f"test/f1/{key}.ci_low": low, f"test/f1/{key}.ci_high": high}
         return flat
 
 
@@ -275,19 +279,34 @@ def standard_slices(
 
 
 def flat_slices(scores: Sequence[SliceScore]) -> dict[str, float]:
-    """MLflow metrics of slices: `slice/source/<value>/accuracy`, its `.ci_low` and `.ci_high`, macro-F1 and n."""
+    """MLflow metrics of slices: `test/slice/source/accuracy/<value>`, its `.ci_low` and `.ci_high`, macro-F1 and n."""
     names = {by: metric_names([score.value for score in scores if score.by == by]) for by in {s.by for s in scores}}
     flat: dict[str, float] = {}
     for score in scores:
-        prefix = f"slice/{score.by}/{names[score.by][score.value]}"
+        prefix, value = f"test/slice/{score.by}", names[score.by][score.value]
         flat |= {
-            f"{prefix}/n": float(score.n),
-            f"{prefix}/accuracy": score.accuracy,
-            f"{prefix}/macro_f1": score.macro_f1,
+            f"{prefix}/accuracy/{value}": score.accuracy,
+            f"{prefix}/macro_f1/{value}": score.macro_f1,
+            f"{prefix}/n/{value}": float(score.n),
         }
-        flat[f"{prefix}/accuracy.ci_low"], flat[f"{prefix}/accuracy.ci_high"] = score.accuracy_interval
-        flat[f"{prefix}/macro_f1.ci_low"], flat[f"{prefix}/macro_f1.ci_high"] = score.macro_f1_interval
+        for name, (low, high) in (("accuracy", score.accuracy_interval), ("macro_f1", score.macro_f1_interval)):
+            flat |= {f"{prefix}/{name}/{value}.ci_low": low, f"{prefix}/{name}/{value}.ci_high": high}
     return flat
+
+
+def flat_curves(confidence: np.ndarray, correct: np.ndarray) -> dict[str, list[tuple[int, float]]]:
+    """MLflow metrics of several steps: share right at each stated confidence, accuracy by share answered, cost by price.
+
+    Steps are per cent; MLflow draws each as a line, one a run.
+    """
+    curves = {
+        "right_by_confidence": calibration_curve(confidence, correct),
+        "accuracy_by_share_answered": coverage_curve(confidence, correct),
+        "cost_by_price_of_a_look": cost_curve(confidence, correct),
+    }
+    return {
+        f"test/curve/{name}": list({round(100 * p.x): p.y for p in found}.items()) for name, found in curves.items()
+    }
 
 
 def calibration_curve(confidence: np.ndarray, correct: np.ndarray, n_bins: int = 15) -> list[CurvePoint]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Example, LabelPrediction
+from pipeline.language import language_of
+from pipeline.metrics import standard_slices
 
 Answers: TypeAlias = Sequence[tuple[LabelPrediction, ...]]
 
@@ -36,6 +38,21 @@ def answer_array(answers: Answers, names: Sequence[str], *, multi: bool) -> NDAr
     if not multi:
         return np.array([place[answer[0].label] for answer in answers], dtype=np.int64)
     return _flags([[place[entry.label] for entry in answer] for answer in answers], len(names))
+
+
+def slices_of(examples: Sequence[Example], wanted: Sequence[str]) -> dict[str, list[str | None]]:
+    """The slice of each example by each of the wanted kinds: source, period, length, language.
+
+    A kind in which all examples are alike is left out: it would repeat the whole.
+    """
+    languages = [language_of(e.text) for e in examples] if "language" in wanted else None
+    found = standard_slices(
+        sources=[e.source for e in examples],
+        dates=[e.date for e in examples],
+        lengths=[len(e.text) for e in examples],
+        languages=languages,
+    )
+    return {by: values for by, values in found.items() if by in wanted and len(set(values)) > 1}
 
 
 def _flags(chosen: Sequence[Sequence[int]], n_labels: int) -> NDArray[np.bool_]:

@@ -13,23 +13,34 @@ from pipeline.evaluate import Evaluated
 from pipeline.register import Decision
 from pipeline.task import TaskConfig
 
+MAX_VARIED_CHARS = 60
 
-def log_training(name: str, task: TaskConfig, output: Path) -> None:
+
+def log_training(
+    name: str, task: TaskConfig, output: Path, overrides: Sequence[str] = (), seconds: float = 0.0
+) -> None:
     """Begin the run of a training: its settings, what it learnt from, and the model."""
     training = read_json(output / "training.json")
-    key = tracking.new_key()
-    tracking.remember_key(name, key)
+    key, varied = tracking.new_key(), what_varied(overrides)
+    tracking.remember_key(name, key, varied)
+    sizes = {"data.n_train": str(training["n_train"]), "data.n_held_out": str(training["n_held_out"])}
     tracking.log_run(
         tracking.RunRecord(
             key=key,
-            name=f"{name} · {task.classifier.kind} · {training['model'][:8]}",
+            name=run_name(name, "untested", task, varied, training["model"]),
             description=f"Trained on {training['n_train']:,} examples of {len(training['labels'])} labels; not evaluated yet.",
-            params=tracking.flat_params(task.model_dump(mode="json")),
-            metrics={"train/n": training["n_train"], "train/n_held_out": training["n_held_out"]},
-            tags={**tracking.provenance(), "task": name, "model.digest": training["model"]},
+            params={**tracking.flat_params(task.model_dump(mode="json")), **sizes},
+            tags={
+                **tracking.provenance(),
+                "task": name,
+                "slugline.kind": "train",
+                "model.digest": training["model"],
+                **({"varied": varied} if varied else {}),
+            },
             artifacts={"training.json": output / "training.json"},
             datasets=(tracking.DatasetRef(_data_name(task), training["data"], training["n_train"], "training"),),
             model=output / "model",
+            seconds=seconds,
         )
     )
 
@@ -37,26 +48,49 @@ def log_training(name: str, task: TaskConfig, output: Path) -> None:
 def log_evaluation(name: str, task: TaskConfig, found: Evaluated, model: Path, output: Path) -> None:
     """Add the metrics and the report to the run that trained the model; a model from elsewhere gets a run of its own."""
     is_own = model == output / "model"
-    files = {
-        path.name: path for path in (output / "metrics.json", output / "predictions.parquet", output / "report.html")
-    }
     digest = table_digest(f"{e.id} {e.text} {e.labels}" for e in found.test.examples)
-    result = headline(found)
+    varied = tracking.last_varied(name) if is_own else ""
     tracking.log_run(
         tracking.RunRecord(
             key=tracking.last_key(name) if is_own else tracking.new_key(),
-            name=f"{name} · {task.classifier.kind} · macro-F1 {found.metrics.macro_f1:.3f} · {found.model.digest[:8]}",
-            description=result,
-            metrics=found.flat(),
-            tags={**tracking.provenance(), "task": name, "model.digest": found.model.digest},
-            artifacts={label: path for label, path in files.items() if path.is_file()},
+            name=run_name(name, f"{found.metrics.macro_f1:.3f}", task, varied, found.model.digest),
+            description=description(found),
+            metrics={metric: legible(value) for metric, value in found.flat().items()},
+            curves=found.curves(),
+            tags={
+                **tracking.provenance(),
+                "task": name,
+                "slugline.kind": "train" if is_own else "evaluate",
+                "model.digest": found.model.digest,
+            },
+            artifacts=evaluation_files(output),
             datasets=(tracking.DatasetRef(task_test_name(task), digest, len(found.test), "testing"),),
+            seconds=found.seconds,
         )
     )
 
 
-def log_decision(name: str, decision: Decision) -> None:
-    """Say in the registry what became of the challenger."""
+def evaluation_files(output: Path) -> dict[str, Path]:
+    """What `evaluate` wrote, by its name in the run."""
+    files = [output / "metrics.json", output / "predictions.parquet", output / "report.html"]
+    files += sorted((output / "figures").glob("*.png")) + sorted((output / "tables").glob("*.json"))
+    return {path.relative_to(output).as_posix(): path for path in files if path.is_file()}
+
+
+def run_name(task: str, result: str, settings: TaskConfig, varied: str, model: str) -> str:
+    """A name that tells runs apart where MLflow cuts it off: task, macro-F1, what was varied or the classifier, model."""
+    return " · ".join([f"{task} {result}", varied or settings.classifier.kind, model[:8]])
+
+
+def what_varied(overrides: Sequence[str]) -> str:
+    """The settings given by `--set` as a run's name has them: last part of the key and value, data paths left out."""
+    pairs = [one.partition("=") for one in overrides if not one.startswith(("data.train", "data.test"))]
+    told = ", ".join(f"{key.rpartition('.')[2]}={value.strip()}" for key, _, value in pairs)
+    return told if len(told) <= MAX_VARIED_CHARS else f"{told[:MAX_VARIED_CHARS]}…"
+
+
+def log_decision(name: str, decision: Decision, card: str = "") -> None:
+    """Say in the registry what became of the challenger; the model card is the version's description."""
     if decision.outcome == "unchanged":
         return
     tags = {
@@ -65,7 +99,19 @@ def log_decision(name: str, decision: Decision) -> None:
         "model.digest": decision.challenger,
         **tracking.provenance(),
     }
-    tracking.register_version(name, tracking.last_key(name), tags, is_champion=decision.outcome == "promoted")
+    is_champion = decision.outcome == "promoted"
+    tracking.register_version(name, tracking.last_key(name), tags, is_champion=is_champion, description=card)
+
+
+def log_rollback(name: str, digest: str) -> None:
+    """Give the alias `champion` back to the version of this model, and say why on it."""
+    tags = {"decision": "champion again", "reason": "rolled back by `slugline register --rollback`"}
+    tracking.move_champion(name, digest, tags)
+
+
+def legible(value: float) -> float:
+    """The value as the MLflow UI should show it, which shows every digit: four decimals, or three digits of a small one."""
+    return round(value, 4) if abs(value) >= 0.1 else float(f"{value:.3g}")
 
 
 def headline(found: Evaluated) -> str:
@@ -73,6 +119,19 @@ def headline(found: Evaluated) -> str:
     m = found.metrics
     low, high = m.intervals["macro_f1"]
     return f"macro-F1 {m.macro_f1:.4f} [{low:.4f}, {high:.4f}], accuracy {m.accuracy:.4f}, ECE {m.ece:.4f} on {m.n:,} test examples"
+
+
+def description(found: Evaluated) -> str:
+    """What the run's page says first, as Markdown: the result, then whom to trust it for."""
+    m = found.metrics
+    lines = [f"**{headline(found)}**"]
+    known = {label: one for label, one in m.per_label.items() if one.support}
+    worst = sorted(known, key=lambda label: known[label].f1)[:3]
+    lines.append("Weakest labels: " + ", ".join(f"{label} (F1 {known[label].f1:.3f})" for label in worst) + ".")
+    lines.append(f"Answered with one label: {m.answered:.1%}, right on {m.answered_accuracy:.1%} of those.")
+    lines += _shortcut_lines(found.shortcut)
+    lines.append("Everything on one page, with the errors to read: artifact `report.html`.")
+    return "\n\n".join(lines)
 
 
 def show(found: Evaluated, form: str) -> None:

@@ -99,15 +99,16 @@ class Comparison:
         return asdict(self) | {"verdict": str(self.verdict)}
 
     def flat(self) -> dict[str, float]:
-        """MLflow metrics: `compare/accuracy`, its `.ci_low` and `.ci_high`, `compare/p_value`, `compare/label/<label>/f1`."""
-        flat = {"compare/n": float(self.n), "compare/p_value": self.p_value, "compare/p_adjusted": self.p_adjusted}
-        flat |= {"compare/detectable": self.detectable, "compare/n_changed": float(len(self.changed))}
+        """MLflow metrics: `compare/accuracy`, its `.ci_low` and `.ci_high`, `compare/p_value`, `compare/f1/<label>`."""
         named = {"accuracy": self.accuracy, "macro_f1": self.macro_f1}
         labels = metric_names(self.per_label)
-        named |= {f"label/{labels[label]}/f1": found for label, found in self.per_label.items()}
+        named |= {f"f1/{labels[label]}": found for label, found in self.per_label.items()}
         for by in {found.by for found in self.per_slice}:
             values = metric_names([found.value for found in self.per_slice if found.by == by])
-            named |= {f"slice/{by}/{values[s.value]}/accuracy": s.accuracy for s in self.per_slice if s.by == by}
+            named |= {f"slice/{by}/accuracy/{values[s.value]}": s.accuracy for s in self.per_slice if s.by == by}
+        flat = {"compare/accuracy": self.accuracy.difference, "compare/p_value": self.p_value}
+        flat |= {"compare/detectable": self.detectable, "compare/n_changed": float(len(self.changed))}
+        flat |= {"compare/n": float(self.n), "compare/p_adjusted": self.p_adjusted}
         for name, found in named.items():
             flat[f"compare/{name}"] = found.difference
             flat[f"compare/{name}.ci_low"], flat[f"compare/{name}.ci_high"] = found.interval

@@ -29,7 +29,7 @@ class DataConfig(Config):
 class Evaluation(Config):
     """What `evaluate` reports beside the metrics of the whole; `synonyms` says which label of the model a label that it lacks is counted as."""
 
-    slices: list[Literal["source", "period", "length"]]
+    slices: list[Literal["source", "period", "length", "language"]]
     shortcut: bool
     synonyms: dict[str, str]
 

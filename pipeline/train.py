@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.artifacts import table_digest, write_json
+from pipeline.artifacts import json_line, replacing, table_digest, write_json
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Summary
 from pipeline.errors import DataError
@@ -21,6 +21,9 @@ from pipeline.tally import tally_boilerplate
 from pipeline.task import TaskConfig
 
 log = logging.getLogger(__name__)
+
+N_SAMPLE = 2_000
+"""How many of the texts learnt from are kept beside the model, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ def run(name: str, task: TaskConfig, source: Source, output: Path) -> Summary:
     trained = fit(name, task, source)
     trained.model.save(output / "model")
     write_json(record(trained, task, TaskModel.load(output / "model").digest), output / "training.json")
+    write_sample(trained.train, output / "training_sample.jsonl")
     n_out = len(trained.train) + len(trained.held_out)
     rejected = Counter(trained.train.rejected)
     return Summary(f"train {name}", n_out + sum(rejected.values()), n_out, dict(rejected), trained.seconds)
@@ -82,6 +86,13 @@ def check_counts(train: Examples, task: TaskConfig) -> None:
             "(data.min_examples): add examples, or drop the label",
             file=train.origin,
         )
+
+
+def write_sample(train: Examples, path: Path) -> None:
+    """Write texts evenly taken from those learnt from, by which `evaluate` measures drift."""
+    step = max(1, -(-len(train) // N_SAMPLE))
+    with replacing(path) as temporary, temporary.open("wb") as out:
+        out.writelines(json_line({"id": one.id, "text": one.text}) for one in train.examples[::step])
 
 
 def record(trained: Trained, task: TaskConfig, model_digest: str) -> dict[str, object]:

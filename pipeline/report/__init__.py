@@ -3,6 +3,8 @@
 from pipeline.report.comparison import comparison_report, comparison_table, verdict_sentence
 from pipeline.report.drift import Drift, measure_drift
 from pipeline.report.evaluation import Evaluation, ReportRow, evaluation_report
+from pipeline.report.pictures import pictures
+from pipeline.report.tables import tables
 
 __all__ = [
     "Drift",
@@ -12,5 +14,7 @@ __all__ = [
     "comparison_table",
     "evaluation_report",
     "measure_drift",
+    "pictures",
+    "tables",
     "verdict_sentence",
 ]

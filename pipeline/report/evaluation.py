@@ -79,7 +79,7 @@ def evaluation_report(evaluation: Evaluation) -> str:
     plan = _plan(evaluation)
     parts = [
         _confusion(evaluation, plan),
-        _certainty(evaluation, plan),
+        _certainty(evaluation),
         _labels(evaluation),
         _slices(evaluation),
         _shortcut(evaluation),
@@ -146,7 +146,7 @@ class _Plan:
 
 
 def _plan(evaluation: Evaluation) -> _Plan:
-    is_single = all(len(row.true) == 1 and len(row.predicted) == 1 for row in evaluation.rows)
+    is_single = _is_single(evaluation)
     worst = _worst_first(evaluation)
     doubts = _doubted(evaluation) if is_single else []
     cells = _by_cell(evaluation) if is_single else {}
@@ -162,6 +162,10 @@ def _plan(evaluation: Evaluation) -> _Plan:
         if len(home) < _MOST_ARTICLES or where != "cells":
             home.setdefault(i, where)
     return _Plan(is_single, worst, doubts, cells, labels, home)
+
+
+def _is_single(evaluation: Evaluation) -> bool:
+    return all(len(row.true) == 1 and len(row.predicted) == 1 for row in evaluation.rows)
 
 
 def _doubted(evaluation: Evaluation) -> list[Doubt]:
@@ -196,6 +200,13 @@ def _matrix_labels(evaluation: Evaluation, cells: dict[tuple[str, str], list[int
         kept = set(sorted(wrong, key=lambda label: (-wrong[label], label))[:_MOST_LABELS_IN_MATRIX])
         return [label for label in known if label in kept]
     return [label for label in known if label in wrong]
+
+
+def confusion_counts(evaluation: Evaluation) -> tuple[list[str], np.ndarray]:
+    """The labels that the matrix shows and (k, k) how many of the row's label were called the column's; none for several labels."""
+    cells = _by_cell(evaluation) if _is_single(evaluation) else {}
+    labels = _matrix_labels(evaluation, cells)
+    return labels, np.array([[len(cells.get((true, said), ())) for said in labels] for true in labels], int)
 
 
 def _cell_key(plan: _Plan, true: str, predicted: str) -> str:
@@ -235,16 +246,15 @@ def _matrix_cell(n: int, n_true: int, is_right: bool, key: str, told: str) -> Sa
     return tag("td", link(str(n), key), style=f"background: {colour}", title=f"{told}: {n} of {n_true}")
 
 
-def _certainty(evaluation: Evaluation, plan: _Plan) -> Safe:
-    confidence = np.array([row.probability for row in evaluation.rows])
-    correct = np.array([row.is_right for row in evaluation.rows])
+def _certainty(evaluation: Evaluation) -> Safe:
+    confidence, correct = certainty(evaluation)
     answered = coverage_curve(confidence, correct)
     lowest = min((point.y for point in answered), default=0.0)
     floor = max(0.0, np.floor(lowest * 10 - 0.2) / 10)
     costs = cost_curve(confidence, correct)
     highest = max(0.02, np.ceil(max(point.y for point in costs) * 50 + 0.1) / 50)
     figures = [
-        curve(calibration_curve(*_answers(evaluation, plan)), title="Does it know how sure it is?", diagonal=True, weighted=True,
+        curve(calibration_curve(*answers(evaluation)), title="Does it know how sure it is?", diagonal=True, weighted=True,
               caption="On the dashed line, 80 % sure means right 80 times in 100. Below it the model boasts. Dot size: articles.",
               x_name="probability stated", y_name="right"),
         curve(answered, title="What if it may stay silent?", y_range=(float(floor), 1.0),
@@ -257,12 +267,15 @@ def _certainty(evaluation: Evaluation, plan: _Plan) -> Safe:
     return section("certainty", "How far its probabilities can be trusted", tag("div", figures, class_="figures"))
 
 
-def _answers(evaluation: Evaluation, plan: _Plan) -> tuple[np.ndarray, np.ndarray]:
+def certainty(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each article's answer, and whether the answer is right."""
+    return np.array([row.probability for row in evaluation.rows]), np.array([row.is_right for row in evaluation.rows])
+
+
+def answers(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     """Every probability stated and whether it was right: one an article, or for several labels one an article and label."""
-    if plan.is_single:
-        return np.array([row.probability for row in evaluation.rows]), np.array(
-            [row.is_right for row in evaluation.rows]
-        )
+    if _is_single(evaluation):
+        return certainty(evaluation)
     k = evaluation.probabilities.shape[1]
     truth = np.array([[label in row.true for label in evaluation.labels[:k]] for row in evaluation.rows])
     return evaluation.probabilities, truth
@@ -306,15 +319,46 @@ def _span(intervals: Iterable[Interval]) -> Interval:
     return max(0.0, float(np.floor(lowest * 10) / 10)), 1.0
 
 
+_SHORTCUTS = {
+    "accuracy_body": ("Right on the story alone", "what is left after separation"),
+    "accuracy_whole": ("Right on the article as it came", "story and the lines that separation removes"),
+    "accuracy_boilerplate": ("Right on its removed lines alone", "high means that the lines give the label away"),
+    "accuracy_foreign_tail_separated": ("Right with another site's list attached, separated", "as `score` works"),
+    "accuracy_foreign_tail_whole": ("Right with another site's list attached, not separated", "what separation saves"),
+    "accuracy_tail_only": ("Right on another site's list alone", "by chance: the list says nothing of the article"),
+    "flip_rate": ("Labels that flip when another site's list is attached, separated", "should be near zero"),
+    "flip_rate_unseparated": ("Labels that flip, not separated", ""),
+}
+
+
 def _shortcut(evaluation: Evaluation) -> Safe:
     if not evaluation.shortcut:
         return Safe()
-    rows = [
-        [name.replace("_", " "), percent(value), tag("td", interval_bar(value, (0.0, value)))]
-        for name, value in evaluation.shortcut.items()
-    ]
+    shares = {name: value for name, value in evaluation.shortcut.items() if not name.startswith("n_")}
+    rows = []
+    for name, value in sorted(shares.items(), key=lambda one: [*_SHORTCUTS, one[0]].index(one[0])):
+        said, meaning = _SHORTCUTS.get(name, (name.replace("_", " "), ""))
+        rows.append(
+            [
+                said,
+                percent(value),
+                tag("td", interval_bar(value, (0.0, value))),
+                tag("td", meaning, class_="wide muted"),
+            ]
+        )
     note = "A model that has learnt link lists instead of news does well on boilerplate alone and changes its mind when another site's list is attached."
-    return section("shortcut", "Does it read the story or its surroundings?", table(["", "Share", ""], rows), note=note)
+    counts = {
+        "n_articles": "Articles tried: {}.",
+        "n_with_boilerplate": "Of them {} had lines removed, on which the figure for removed lines rests.",
+    }
+    note += "".join(
+        f" {said.format(f'{int(evaluation.shortcut[name]):,}')}"
+        for name, said in counts.items()
+        if name in evaluation.shortcut
+    )
+    return section(
+        "shortcut", "Does it read the story or its surroundings?", table(["", "Share", "", ""], rows), note=note
+    )
 
 
 def _worst(evaluation: Evaluation, plan: _Plan) -> Safe:

@@ -141,10 +141,10 @@ def test_the_runs_are_in_mlflow_with_what_one_asks_of_them(project: Path) -> Non
     assert done.returncode == 0, done.stderr
     listed, version = done.stdout.splitlines()[-2:]
     topic = next(one for one in json.loads(listed) if one["tags"].get("task") == "topic")
-    assert topic["name"].startswith("topic · linear · macro-F1 0.9")
+    assert topic["name"].startswith("topic 0.9") and " · linear · " in topic["name"]
     assert topic["metrics"]["test/macro_f1"] > 0.95
     assert topic["params"]["classifier.kind"] == "linear"
-    assert topic["tags"]["mlflow.note.content"].startswith("macro-F1 0.9")
+    assert topic["tags"]["mlflow.note.content"].startswith("**macro-F1 0.9")
     assert topic["datasets"] == ["bbc", "bbc"]
     assert {"metrics.json", "predictions.parquet", "training.json"} <= set(topic["artifacts"])
     assert version == "1"
