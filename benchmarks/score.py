@@ -1,22 +1,25 @@
-"""How fast `slugline score` is: text to topic on one and two processes, its overhead, and its memory as the archive grows.
+"""How fast `slugline score` is: text to topic on one and two processes, its overhead, its memory as the archive grows, and Ray.
 
-    python benchmarks/score.py [--model FOLDER] [--n 10000] [--large 100000]
+    python benchmarks/score.py [--model FOLDER] [--n 10000] [--large 100000] [--ray 20000] [--repeat 3]
 
-Articles of about 3 KB are made of the seed articles' sentences. Times are CPU seconds of all processes where processes are
-compared with what `separate` and `predict` alone need, and wall seconds where one process is compared with two.
+Articles of about 3 KB are made of the seed articles' sentences. The least of `--repeat` wall times counts, since the machine may be busy
+with other things; the starting of processes (a job of ten articles) is told apart. Memory is the greatest sum over all processes of a job.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Article
@@ -25,6 +28,15 @@ from pipeline.score import Scorer, as_example
 
 ROOT = Path(__file__).resolve().parent.parent
 N_LINES = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a job took: wall and CPU seconds of all its processes, and the greatest sum of their memory in MB."""
+
+    wall: float
+    cpu: float
+    memory: float
 
 
 def archive(path: Path, n: int) -> Path:
@@ -38,31 +50,41 @@ def archive(path: Path, n: int) -> Path:
     return path
 
 
-def job(path: Path, model: Path, n_processes: int) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and the driver's peak memory in MB of one job."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    script = (
-        "import resource, sys; sys.argv[0] = 'slugline'\nfrom pipeline.cli import main\n"
-        "try:\n    main()\nfinally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    words = [
-        "score",
-        path,
-        "--model",
-        model,
-        "--evidence",
-        "0",
-        "--processes",
-        n_processes,
-        "-o",
-        path.with_suffix(".out.jsonl"),
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, words)], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - began, cpu, int(done.stdout.split()[-1]) / 1024
+def command(path: Path, model: Path, output: Path, *words: str | int) -> list[str]:
+    """A scoring job without evidence."""
+    given = ["score", path, "--model", model, "--evidence", 0, "-o", output, *words]
+    return [sys.executable, "-m", "pipeline", "-q", *map(str, given)]
+
+
+def job(path: Path, model: Path, *words: str | int) -> Job:
+    """Run a job to its end."""
+    before, began, peak = os.times(), time.monotonic(), 0
+    running = subprocess.Popen(command(path, model, path.with_suffix(".out.jsonl"), *words), cwd=ROOT)
+    while running.poll() is None:
+        peak = max(peak, memory(running.pid))
+        time.sleep(0.1)
+    wall, after = time.monotonic() - began, os.times()
+    if running.returncode:
+        raise SystemExit(f"the job failed: {running.args}")
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Job(wall, cpu, peak / 1e6)
+
+
+def memory(pid: int) -> int:
+    """The resident memory of a process and those it started, in bytes."""
+    total = 0
+    try:
+        parent = psutil.Process(pid)
+        for one in (parent, *parent.children(recursive=True)):
+            total += one.memory_info().rss
+    except psutil.Error:
+        pass
+    return total
+
+
+def best(path: Path, model: Path, n_repeats: int, *words: str | int) -> Job:
+    """The fastest of several jobs."""
+    return min((job(path, model, *words) for _ in range(n_repeats)), key=lambda one: one.wall)
 
 
 def alone(path: Path, model: Path) -> float:
@@ -76,27 +98,66 @@ def alone(path: Path, model: Path) -> float:
     return time.process_time() - began
 
 
+def speed(scratch: Path, model: Path, n: int, n_repeats: int) -> None:
+    """Print the rates on one and two processes, and what share of the CPU time is none of our overhead."""
+    few, many = archive(scratch / "few.jsonl", 10), archive(scratch / "many.jsonl", n)
+    start = [best(few, model, n_repeats, "--processes", k) for k in (1, 2)]
+    one, two = (best(many, model, n_repeats, "--processes", k) for k in (1, 2))
+    needed = min(alone(many, model) for _ in range(n_repeats))
+    rates = [n / (whole.wall - begun.wall) for whole, begun in zip((one, two), start, strict=True)]
+    print(
+        f"{rates[0]:,.0f} articles a second on one process, {rates[1]:,.0f} on two ({rates[1] / rates[0]:.2f} times); "
+    )
+    print(
+        f"with the {start[1].wall:.1f} s of starting: {n / two.wall:,.0f} a second on two, {one.wall / two.wall:.2f} times one"
+    )
+    print(
+        f"separate and predict alone allow {n / needed:,.0f} a CPU second; the job has {n / (one.cpu - start[0].cpu):,.0f}: "
+    )
+    print(
+        f"{needed / (one.cpu - start[0].cpu):.2f} of it on one process, {needed / (two.cpu - start[1].cpu):.2f} on two"
+    )
+
+
+def growth(scratch: Path, model: Path, n: int, n_large: int) -> None:
+    """Print the memory of a small and of a large job on two processes."""
+    small = job(archive(scratch / "small.jsonl", n), model, "--processes", 2)
+    large = job(archive(scratch / "large.jsonl", n_large), model, "--processes", 2)
+    print(f"memory of all processes: {small.memory:,.0f} MB at {n:,} articles, {large.memory:,.0f} MB at {n_large:,}")
+    print(
+        f"{n_large:,} articles in {large.wall:,.0f} s: {n_large / large.wall:,.0f} a second, {1e6 / n_large * large.cpu / 3600:.2f} CPU hours a million"
+    )
+
+
+def ray(scratch: Path, model: Path, n: int) -> None:
+    """Print the time of a job on Ray beside that of a local one, and whether the outputs are the same."""
+    path = archive(scratch / "ray.jsonl", n)
+    output = path.with_suffix(".out.jsonl")
+    local = job(path, model, "--processes", 2)
+    expected = output.read_bytes()
+    on_ray = job(path, model, "--processes", 2, "--engine", "ray")
+    same = "the same" if output.read_bytes() == expected else "ANOTHER"
+    print(
+        f"{n:,} articles: local {local.wall:.0f} s, Ray {on_ray.wall:.0f} s: {on_ray.wall / local.wall:.2f} times, {same} output"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=ROOT / "models" / "topic")
+    parser.add_argument("--model", type=lambda given: Path(given).resolve(), default=ROOT / "models" / "topic")
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=100_000)
+    parser.add_argument("--ray", type=int, default=20_000)
+    parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as scratch:
-        few, small = archive(Path(scratch) / "few.jsonl", 10), archive(Path(scratch) / "small.jsonl", options.n)
-        start_wall, start_cpu, _ = job(few, options.model, 1)
-        wall, cpu, memory = job(small, options.model, 1)
-        wall_of_two, _, _ = job(small, options.model, 2)
-        needed = alone(small, options.model)
-        print(
-            f"{options.n / (wall - start_wall):,.0f} articles a second on one process, {options.n / (cpu - start_cpu):,.0f} a CPU second"
-        )
-        print(f"two processes are {wall / wall_of_two:.2f} times one (start included)")
-        print(f"{needed / (cpu - start_cpu):.2f} of the CPU time goes into separate and predict alone")
+        if options.n and options.repeat:
+            speed(Path(scratch), options.model, options.n, options.repeat)
         if options.large:
-            large = archive(Path(scratch) / "large.jsonl", options.large)
-            _, _, memory_of_large = job(large, options.model, 1)
-            print(f"{memory:.0f} MB at {options.n:,} articles, {memory_of_large:.0f} MB at {options.large:,}")
+            growth(Path(scratch), options.model, options.n or 10_000, options.large)
+        if options.ray:
+            ray(Path(scratch), options.model, options.ray)
 
 
 if __name__ == "__main__":
