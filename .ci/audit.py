@@ -25,7 +25,9 @@ def verdict(report: dict[str, Any]) -> tuple[int, list[str]]:
         for one, flaw in bad
     ]
     lines += [f"{one['name']}: not audited ({one['skip_reason']})" for one in skipped]
-    lines.append(f"audit: {len(audited)} pinned versions looked up, {len(bad)} known vulnerabilities, {len(skipped)} skipped")
+    lines.append(
+        f"audit: {len(audited)} pinned versions looked up, {len(bad)} known vulnerabilities, {len(skipped)} skipped"
+    )
     return (1 if bad else 2 if skipped or not audited else 0), lines
 
 

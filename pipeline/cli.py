@@ -358,15 +358,16 @@ def serve(
     import tempfile
 
     from pipeline import serve as service
+    from pipeline.aliases import Aliases
     from pipeline.score import Config as ScoreConfig
     from pipeline.scoring import find_models
 
     config = service.Config.load(_settings("serve.yaml", config_dir))
     with tempfile.TemporaryDirectory() as scratch:
         found = find_models(models or [], Path(scratch))
-        service.run(
-            config, ScoreConfig.load(_settings("score.yaml", config_dir)), found if models else [], host=host, port=port
-        )
+        aliases = Aliases(models or [], found, Path(scratch), config.registry_check_s) if models else None
+        score = ScoreConfig.load(_settings("score.yaml", config_dir))
+        service.run(config, score, found if models else [], host=host, port=port, aliases=aliases)
 
 
 @app.command("train-separator")

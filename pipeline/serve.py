@@ -28,6 +28,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from pipeline import __version__
+from pipeline.aliases import Aliases
 from pipeline.artifacts import json_line
 from pipeline.config import Config as BaseConfig
 from pipeline.document import Article, Rejected
@@ -60,11 +61,16 @@ class Config(BaseConfig):
     n_threads: int = Field(ge=1)
     request_timeout_s: float = Field(gt=0)
     reload_check_s: float = Field(ge=0)
+    registry_check_s: float = Field(gt=0)
     drain_s: float = Field(ge=0)
 
 
-def run(config: Config, score: ScoreConfig, models: Sequence[Path], *, host: str, port: int) -> None:
+def run(
+    config: Config, score: ScoreConfig, models: Sequence[Path], *, host: str, port: int, aliases: Aliases | None = None
+) -> None:
     """Answer requests until SIGTERM or SIGINT; then those that were accepted, and return. `models` empty: every champion.
+
+    Models that `aliases` names in the registry are replaced when their alias moves.
 
     Raises:
         ConfigError: bound elsewhere than to loopback without SLUGLINE_TOKEN; the address cannot be bound.
@@ -79,6 +85,8 @@ def run(config: Config, score: ScoreConfig, models: Sequence[Path], *, host: str
     bound = _bound(host, port)
     metrics = Metrics()
     shelf = Shelf(models, config.reload_check_s, metrics)
+    if aliases is not None:
+        aliases.follow(shelf.replace)
     hosts = {"localhost", "127.0.0.1", "::1", host, *config.hosts} if is_local or config.hosts else None
     gate = Gate(
         build(config, score, shelf, metrics),
@@ -241,6 +249,10 @@ class Shelf:
     def digests(self) -> dict[str, str]:
         """The digests of the models in use, by task."""
         return {model.task: model.digest for model in self._scorer.models}
+
+    def replace(self, folders: Sequence[Path]) -> None:
+        """Use the models in other folders from the next look on."""
+        self._folders = tuple(folders)
 
     def score(self, articles: list[Article | Rejected], targets: tuple[str, ...]) -> list[Record]:
         """The contract's records of `score`."""

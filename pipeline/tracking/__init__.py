@@ -15,7 +15,7 @@ from pipeline.tracking.records import (
     provenance,
     remember_key,
 )
-from pipeline.tracking.registry import find_run, model_folder, move_champion, register_version, tag_run
+from pipeline.tracking.registry import find_run, model_folder, move_champion, register_version, tag_run, version_behind
 from pipeline.tracking.server import EXPERIMENT, KEY_TAG, tracking_uri
 from pipeline.tracking.spool import log_run, sync
 from pipeline.tracking.ui import serve_ui
@@ -38,6 +38,7 @@ __all__ = [
     "remember_key",
     "serve_ui",
     "sync",
+    "version_behind",
     "tag_run",
     "tracking_uri",
 ]

@@ -69,6 +69,19 @@ def model_folder(uri: str, destination: Path) -> Path:
     return inner[0]
 
 
+def version_behind(uri: str) -> str:
+    """The number of the version that a registry URI such as `models:/slugline-topic@champion` means now.
+
+    Raises:
+        TrackingError: the server or the version is not there.
+    """
+    name, _, alias = uri.removeprefix("models:/").partition("@")
+    if not alias:
+        return name
+    with connected() as client:
+        return str(client.get_model_version_by_alias(name, alias).version)
+
+
 def find_run(wanted: str) -> tuple[str, str, str]:
     """Id, name and model URI of the run meant by an id, the beginning of one, or a name.
 

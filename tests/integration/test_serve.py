@@ -191,6 +191,48 @@ def test_a_replaced_model_is_taken_up_and_a_damaged_one_is_not(tmp_path: Path) -
     assert running.end() == 0
 
 
+def test_a_model_is_replaced_when_the_alias_in_the_registry_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline import tracking
+
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setattr(tracking, "home", lambda: tmp_path)
+    (tmp_path / "configs" / "tasks").mkdir(parents=True)
+    for path in (ROOT / "configs").glob("*.yaml"):
+        text = path.read_text(encoding="utf-8").replace("registry_check_s: 30", "registry_check_s: 0.2")
+        (tmp_path / "configs" / path.name).write_text(text, encoding="utf-8")
+    shutil.copytree(ROOT / "models" / "separator", tmp_path / "models" / "separator")
+    publish(topic_model())
+    running = Server(tmp_path, "--model", "models:/slugline-topic@champion", MLFLOW_TRACKING_URI=store)
+    question = {"articles": [article(5)]}
+    assert running.ask("POST", "/v1/score", question)[1]["records"][0]["model"] == digest_of(topic_model())
+    other = changed_model(tmp_path)
+    publish(other)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if running.ask("POST", "/v1/score", question)[1]["records"][0]["model"] == digest_of(other):
+            break
+        time.sleep(0.2)
+    else:
+        raise AssertionError("the alias moved, the model did not")
+    assert running.end() == 0
+
+
+def publish(model: Path) -> None:
+    """Register a model as the champion of its task."""
+    from pipeline import tracking
+
+    key = tracking.new_key()
+    assert tracking.log_run(tracking.RunRecord(key=key, name="t", model=model)) is not None
+    assert tracking.register_version("topic", key, {}, is_champion=True) is not None
+
+
+def digest_of(model: Path) -> dict[str, str]:
+    return {"topic": json.loads((model / "model.json").read_text(encoding="utf-8"))["digest"]}
+
+
 def changed_model(scratch: Path) -> Path:
     """The topic model with other thresholds."""
     from dataclasses import replace
