@@ -38,7 +38,7 @@ __all__ = [
     "remember_key",
     "serve_ui",
     "sync",
-    "version_behind",
     "tag_run",
     "tracking_uri",
+    "version_behind",
 ]

@@ -194,12 +194,10 @@ def test_a_replaced_model_is_taken_up_and_a_damaged_one_is_not(tmp_path: Path) -
 def test_a_model_is_replaced_when_the_alias_in_the_registry_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import tracking
-
     store = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
-    monkeypatch.setattr(tracking, "home", lambda: tmp_path)
     (tmp_path / "configs" / "tasks").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     for path in (ROOT / "configs").glob("*.yaml"):
         text = path.read_text(encoding="utf-8").replace("registry_check_s: 30", "registry_check_s: 0.2")
         (tmp_path / "configs" / path.name).write_text(text, encoding="utf-8")
