@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from safetensors.numpy import save
-from sklearn.linear_model import LogisticRegression
+from sklearn.isotonic import IsotonicRegression
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -56,6 +56,7 @@ from pipeline.separate.word_vectors import word_vectors
 log = logging.getLogger(__name__)
 
 ROW_SUM_BOUND = 0.97 * MAX_ROW_SUM  # leaves room for the rounding of weights
+MIN_PROBABILITY = 0.001
 
 
 class Inputs(BaseConfig):
@@ -97,6 +98,7 @@ class Training(BaseConfig):
     encoder: str
     word_smoothing: float = Field(gt=0)
     seed_copies: int = Field(ge=1)
+    n_knots: int = Field(ge=2)
     n_composed: int = Field(ge=0)
     max_lines: int = Field(ge=10)
     seed: int
@@ -124,7 +126,8 @@ def run(config: Config, output: Path) -> Summary:
     words = build_vocabulary(documents, config.training, config.network.words)
     kept_composer = composer.without(lambda site: is_held_out(site, config.holdout_share))
     weights, settings = train(kept, kept_composer, words, config)
-    calibration = calibrated(LineModel.of(weights, settings), held_out)
+    articles = [d for d in held_out if d.is_article and d.variant != SEED]
+    calibration = calibrated(LineModel.of(weights, settings), articles, config.training.n_knots)
     model = LineModel.of(weights, settings | {"calibration": calibration})
     quality = figures(held_out, predicted(model, held_out), threshold=0.5)
     weights, settings = train(documents, composer, words, config)
@@ -507,13 +510,21 @@ def predicted(model: LineModel, documents: Sequence[LabelledDocument]) -> list[n
     return out
 
 
-def calibrated(model: LineModel, documents: Sequence[LabelledDocument]) -> list[float]:
-    """Scale and shift of the body logit that minimise the log loss over the lines of held-out documents."""
-    p = np.clip(np.concatenate(predicted(model, documents)), 1e-4, 1 - 1e-4)
+def calibrated(model: LineModel, documents: Sequence[LabelledDocument], n_knots: int) -> dict[str, list[float]]:
+    """The rising broken line from P(body) to the share of body lines, over as many stretches of equally many lines."""
+    p = np.concatenate(predicted(model, documents))
     labels = np.concatenate([document.body for document in documents])
-    logit, known = np.log(p / (1 - p)), labels >= 0
-    fitted = LogisticRegression(C=np.inf).fit(logit[known, None], labels[known])
-    return [round(float(fitted.coef_[0, 0]), 4), round(float(fitted.intercept_[0]), 4)]
+    p, labels = p[labels >= 0], labels[labels >= 0]
+    order = np.argsort(p, kind="stable")
+    stretches = [rows for rows in np.array_split(order, n_knots) if len(rows)]
+    raw = np.array([p[rows].mean() for rows in stretches])
+    share = IsotonicRegression().fit_transform(raw, [labels[rows].mean() for rows in stretches])
+    keep = np.concatenate([[True], np.diff(raw) > 1e-6])
+    raw, share = [0.0, *raw[keep], 1.0], [MIN_PROBABILITY, *share[keep], 1 - MIN_PROBABILITY]
+    return {
+        "raw": np.round(raw, 5).tolist(),
+        "calibrated": np.round(np.clip(share, MIN_PROBABILITY, 1 - MIN_PROBABILITY), 5).tolist(),
+    }
 
 
 def save_model(weights: dict[str, np.ndarray], settings: dict[str, Any], folder: Path) -> None:
@@ -540,6 +551,6 @@ def weights_of(network: torch.nn.Module, words: Vocabulary, normal: Normal, conf
         "members": config.network.members,
         "dilations_before": config.network.dilations_before,
         "dilations_after": config.network.dilations_after,
-        "calibration": [1.0, 0.0],
+        "calibration": {"raw": [0.0, 1.0], "calibrated": [0.0, 1.0]},
     }
     return weights, settings

@@ -193,12 +193,11 @@ class Separator:
     def _document(self, given: _Given, answer: _Answer) -> Document:
         is_body = answer.body >= self.config.threshold
         kept, low_confidence = self._guarded(is_body, answer)
-        kind = np.where(kept, 0, answer.kind + 1).tolist()
-        rows = zip(answer.start.tolist(), answer.end.tolist(), kind, answer.body.tolist(), strict=True)
+        kinds = map(_KINDS.__getitem__, np.where(kept, 0, answer.kind + 1).tolist())
         return Document(
             id=given.article.id,
             text=given.text,
-            lines=tuple([Line(start, end, _KINDS[k], body) for start, end, k, body in rows]),
+            lines=tuple(map(Line, answer.start.tolist(), answer.end.tolist(), kinds, answer.body.tolist())),
             is_article=answer.is_article,
             title=given.title,
             published=given.published,

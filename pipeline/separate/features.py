@@ -110,10 +110,10 @@ class _Columns:
         return self.by_name[name]
 
     def matrix(self) -> np.ndarray:
-        out = np.empty((self.n_lines, len(NAMES)))
-        for i, name in enumerate(NAMES):
-            out[:, i] = self.by_name[name]
-        return out
+        out = np.empty((len(NAMES), self.n_lines))
+        for row, name in zip(out, NAMES, strict=True):
+            row[:] = self.by_name[name]
+        return out.T
 
 
 def _grams(words: Words) -> tuple[np.ndarray, np.ndarray]:

@@ -119,8 +119,9 @@ class LineModel:
                 scores.body[rows] += self._linear(f"members.{member}.body", h)[:, 0]
                 scores.kinds[rows] += self._linear(f"members.{member}.kinds", h)
                 scores.is_article[first:last] += self._linear(f"members.{member}.article", stretch.pooled(h))[:, 0]
-        scale, shift = self.settings["calibration"]
-        body = np.round(_sigmoid(scores.body / n_members * scale + shift), 4)
+        calibration = self.settings["calibration"]
+        body = np.interp(_sigmoid(scores.body / n_members), calibration["raw"], calibration["calibrated"])
+        body = np.round(body, 4)
         return LineScores(body, scores.kinds, np.round(_sigmoid(scores.is_article / n_members), 4))
 
     def _inputs(
@@ -132,9 +133,9 @@ class LineModel:
         n, n_dense, n_lexical = len(features.dense), features.dense.shape[1], words.shape[1] + phrases.shape[1]
         n_columns = n_dense + n_lexical + N_MARKS
         x = np.zeros((n, n_columns if cues is None else w["members.0.encode.0.weight"].shape[1]), np.float32)
-        dense = features.dense - w["dense.mean"]
-        dense *= w["dense.scale"]
-        x[:, :n_dense] = np.clip(dense, -4, 4, out=dense)
+        dense = features.dense.T - w["dense.mean"][:, None]
+        dense *= w["dense.scale"][:, None]
+        x[:, :n_dense] = np.clip(dense, -4, 4, out=dense).T
         x[:, n_dense : n_dense + words.shape[1]] = words
         x[:, n_dense + words.shape[1] : n_dense + n_lexical] = phrases
         x[:, n_columns - 4] = n_known
@@ -265,7 +266,7 @@ def _chunks(bounds: np.ndarray) -> Iterator[tuple[int, int]]:
         first = last
 
 
-_CHUNK_LINES = 512
+_CHUNK_LINES = 768
 _ROUNDERS = {
     np.dtype(kind): kind(1.5 * 2.0**n_digits * ACTIVATION_STEP)
     for kind, n_digits in ((np.float32, 23), (np.float64, 52))

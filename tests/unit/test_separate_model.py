@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ArtifactError
+from pipeline.separate.composed import Furniture
 from pipeline.separate.features import NAMES, extract, hash_phrases
 from pipeline.separate.labelled import LabelledDocument, text_of
 from pipeline.separate.model import EMBEDDING_STEP, MAX_ROW_SUM, LineModel
@@ -17,7 +18,6 @@ LINES = (
     "- Ferry Company Orders Two Ships",
     "- Pier Closed After Inspection, 2019",
 )
-N_CUES = 3
 
 
 def document(lines: tuple[str, ...]) -> LabelledDocument:
@@ -41,10 +41,11 @@ def network_and_model():
     vectors = rng.integers(-40, 40, (len(keys), config.network.words)).astype(np.int8)
     words = training.Vocabulary(keys, vectors, np.unique(features.phrase_hashes))
     normal = training.normal_of(documents, 100)
+    composer = training.Composer([], Furniture({}, {}, []))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = training._network(config, words, N_CUES).eval()
-    batch, _ = training.Batches(documents, words, normal, N_CUES, config).tensors(documents, rng)
+        network = training._network(config, words).eval()
+    batch, _ = training.Batches(documents, composer, words, normal, config).tensors(documents, rng)
     weights, settings = training.weights_of(network, words, normal, config)
     return network, batch, weights, settings, features
 
