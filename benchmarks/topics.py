@@ -47,14 +47,15 @@ TITLE = {**WORDS, "field": "title", "max_n": 1, "min_df": 1, "weight": 0.5}
 CHARS = {**WORDS, "unit": "char_wb", "min_n": 3, "max_n": 5, "min_df": 3, "max_features": 100_000, "weight": 0.7}
 HEAD = {
     "loss": "squared_hinge",
-    "c": [0.3],
+    "c": [1.0],
     "n_folds": 5,
     "class_weight": "balanced",
     "max_iterations": 1000,
     "tolerance": 0.05,
 }
-LINEAR = {"kind": "linear", "spaces": [WORDS, TITLE], **HEAD}
-LINEAR_CHARS = {"kind": "linear", "spaces": [WORDS, TITLE, CHARS], **HEAD}
+BAYES = {"bayes": 0.7, "smoothing": 0.1}
+LINEAR = {"kind": "linear", "spaces": [WORDS, TITLE], **HEAD, **BAYES}
+LINEAR_CHARS = {"kind": "linear", "spaces": [WORDS, TITLE, CHARS], **HEAD, **BAYES}
 EMBEDDING = {
     "kind": "embedding", "encoder": "minilm", "field": "all", "window": 0, "max_tokens": 256, "max_chunks": 1,
     "batch_size": 32, "cache": "artifacts/cache/embeddings.sqlite", **HEAD, "loss": "logistic", "c": [3.0],
@@ -184,7 +185,7 @@ def several_labels(seeds: range) -> None:
     for seed in seeds:
         started = time.process_time()
         settings = CalibrationConfig.model_validate(CALIBRATION | {"method": "platt", "n_folds": 3})
-        model = TaskModel.fit("topics", "multi", configured(LINEAR), settings, train, None, seed)
+        model = TaskModel.fit("topics", "multi", configured(LINEAR | {"bayes": 0.0}), settings, train, None, seed)
         fit_s = time.process_time() - started
         entries, n_per_s = timed(lambda model=model: model.predict(test), len(test))
         given = binarizer.transform([[entry.label for entry in found] for found in entries])

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from pipeline.classifiers.analysis import Analyzer, CharAnalyzer, WordAnalyzer, analyzer, size, smooth_idf, tf_idf
-from pipeline.classifiers.head import Array, Head, HeadConfig
+from pipeline.classifiers.head import Array, Bayes, Head, HeadConfig
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.target import Field, view, view_text
 from pipeline.config import Config
@@ -43,10 +43,12 @@ class SpaceConfig(Config):
 
 
 class LinearConfig(HeadConfig):
-    """Settings of a linear classifier."""
+    """Settings of a linear classifier; `bayes` is how much of a naive Bayes is added to the weights (0: none)."""
 
     kind: Literal["linear"]
     spaces: tuple[SpaceConfig, ...] = Bounds(min_length=1)
+    bayes: float = Bounds(ge=0, default=0.0)
+    smoothing: float = Bounds(gt=0, default=0.1)
 
 
 @dataclass(slots=True)
@@ -87,7 +89,8 @@ class LinearClassifier:
     head_: Head = field(init=False)
 
     def __post_init__(self) -> None:
-        self.head_ = Head(self.config, self.multi_label, self.seed)
+        bayes = Bayes(self.config.bayes, self.config.smoothing)
+        self.head_ = Head(self.config, self.multi_label, self.seed, bayes=bayes)
 
     def fit(self, examples: Sequence[Example], y: Labels) -> Self:
         """Itself, fitted.

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from pipeline import classifiers
 from pipeline.calibration import CalibrationConfig
+from pipeline.classifiers.head import bayes_weights
 from pipeline.classifiers.labels import grouped_folds
 from pipeline.classifiers.target import MASK, mention_of, view, view_text
 from pipeline.classifiers.task_model import TaskModel
@@ -118,6 +119,29 @@ def test_a_classifier_keeps_the_contract(multi_label, loss, tmp_path: Path):
     np.testing.assert_array_equal(classifiers.load(tmp_path / "saved").predict_proba(new), probabilities)
     again = classifiers.build(linear(loss=loss), multi_label=multi_label, seed=3).fit(train, y)
     np.testing.assert_array_equal(again.predict_proba(new), probabilities)
+
+
+def test_the_naive_bayes_is_that_of_scikit_learn():
+    from scipy import sparse
+    from sklearn.naive_bayes import ComplementNB
+
+    rng = np.random.default_rng(0)
+    matrix, y = sparse.csr_array(rng.poisson(0.4, size=(40, 12)).astype(float)), rng.integers(0, 3, size=40)
+    ours = bayes_weights(matrix, y[:, None] == np.arange(3), 0.3, multi_label=False)
+    theirs = ComplementNB(alpha=0.3).fit(matrix, y).feature_log_prob_.T
+    np.testing.assert_allclose(ours, theirs - theirs.mean(axis=1, keepdims=True), atol=1e-12)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_naive_bayes_in_the_weights_keeps_the_contract(multi_label, tmp_path: Path):
+    train, new = several(8) if multi_label else articles(8), articles(5, seed=9)
+    y: Any = [example.labels if multi_label else example.labels[0] for example in train]
+    classifier = classifiers.build(linear(bayes=1.0), multi_label=multi_label, seed=3).fit(train, y)
+    probabilities = classifier.predict_proba(new)
+    said = classifier.classes_[probabilities.argmax(axis=1)]
+    assert np.mean(said == [example.labels[0] for example in new]) > 0.9
+    classifier.save(tmp_path / "saved")
+    np.testing.assert_array_equal(classifiers.load(tmp_path / "saved").predict_proba(new), probabilities)
 
 
 def test_an_answer_does_not_depend_on_its_neighbours():
