@@ -339,6 +339,33 @@ def explain(
 
 
 @app.command()
+def suggest(
+    paths: Annotated[list[str], typer.Argument(help="Unlabelled articles: files, folders, globs, URLs, or -.")],
+    task: Task,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The sheet.")] = Path("suggestions.csv"),
+    n: Annotated[int | None, typer.Option("-n", min=1, help="How many.", show_default="configs/suggest.yaml")] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="A model's folder.", show_default="the last")] = None,
+    config_dir: ConfigDir = None,
+    overrides: Override = None,
+) -> None:
+    """Pick the articles to label next and write them as a CSV sheet; fill in `label`, then train on it too."""
+    from pipeline import suggest as command
+    from pipeline.evaluate import latest_model
+    from pipeline.examples import load_examples
+    from pipeline.home import home
+    from pipeline.inputs import Limits, read_articles
+    from pipeline.task import load_task
+
+    settings, source = load_task(task, _config_dir(config_dir), overrides or []), _source(config_dir)
+    config = command.Config.load(_settings("suggest.yaml", config_dir), [f"n={n}"] if n else [])
+    chosen = latest_model(task, model, Path("artifacts") / task, home() / "models")
+    has_rows = settings.data.train is not None or (settings.data.corpus is not None and source.table.is_file())
+    known = [one.text for one in load_examples(settings, "train", source).examples] if has_rows else []
+    articles = read_articles(paths, Limits.load(_settings("inputs.yaml", config_dir)))
+    _done(command.run(config, chosen, articles, known, output))
+
+
+@app.command()
 def serve(
     models: Annotated[
         list[str] | None,

@@ -356,7 +356,11 @@ def _csv_rows(stream: BinaryIO, name: str, form: str, limits: Limits) -> Iterato
     csv.field_size_limit(limits.max_article_bytes)
     try:
         lines = _text_lines(stream, name, limits)
-        rows = csv.DictReader(lines, restkey="", delimiter="\t" if form == ".tsv" else ",", strict=True)
+        head = next(lines, "")
+        delimiter = (
+            "\t" if form == ".tsv" else ";" if head.count(";") > head.count(",") else ","
+        )  # as spreadsheets save it
+        rows = csv.DictReader(chain([head], lines), restkey="", delimiter=delimiter, strict=True)
         columns = rows.fieldnames or ()
     except (ValueError, csv.Error) as error:
         yield Rejected(name, "invalid_csv", f"{name}: not CSV ({error})")

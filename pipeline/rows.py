@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,7 @@ def as_row(
 
 
 def as_labels(value: Any) -> list[str]:
-    """The labels in a label cell: a string, a number, or a list of them.
+    """The labels in a label cell: a string, a number, or a list of them, which a CSV cell spells out (`["a", "b"]`).
 
     Raises:
         ValueError: anything else.
@@ -46,11 +47,22 @@ def as_labels(value: Any) -> list[str]:
     match value:
         case None | "":
             return []
+        case str() if value.startswith("[") and value.endswith("]"):
+            return _spelt_list(value)
         case str() | int() | float():
             return [str(value)]
         case list() | tuple() if all(isinstance(one, str | int) for one in value):
             return [str(one) for one in value]
     raise ValueError(f"label {value!r}: expected a string or a list of strings")
+
+
+def _spelt_list(cell: str) -> list[str]:
+    """A list written into one cell, as JSON or as Python has it; what is no list is one label."""
+    try:
+        found = ast.literal_eval(cell)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return [cell]
+    return [str(one) for one in found] if all(isinstance(one, str | int) for one in found) else [cell]
 
 
 def hub_rows(name: str, split: str | None) -> Iterator[tuple[Article, dict[str, Any]] | Rejected]:
