@@ -61,8 +61,8 @@ EMBEDDING = {
     "batch_size": 32, "cache": "artifacts/cache/embeddings.sqlite", **HEAD, "loss": "logistic", "c": [3.0],
 }  # fmt: skip
 CALIBRATION = {
-    "method": "temperature", "source": "folds", "n_folds": 5, "min_held_out": 50, "coverage": 0.9, "per_class": True,
-    "threshold": "tuned", "min_positives": 10, "at_least_one": True,
+    "method": "temperature", "source": "folds", "n_folds": 10, "halve_folds_from": 5000, "min_held_out": 50, "coverage": 0.9, "per_class": True,
+    "threshold": "tuned", "min_positives": 50, "at_least_one": True,
 }  # fmt: skip
 
 
@@ -184,7 +184,9 @@ def several_labels(seeds: range) -> None:
     rows = [Row("one-vs-rest LinearSVC", f1s(truth, said), fit_s, n_per_s)]
     for seed in seeds:
         started = time.process_time()
-        settings = CalibrationConfig.model_validate(CALIBRATION | {"method": "platt", "n_folds": 3})
+        settings = CalibrationConfig.model_validate(
+            CALIBRATION | {"method": "platt", "n_folds": 3, "halve_folds_from": None, "min_positives": 10}
+        )
         model = TaskModel.fit("topics", "multi", configured(LINEAR | {"bayes": 0.0}), settings, train, None, seed)
         fit_s = time.process_time() - started
         entries, n_per_s = timed(lambda model=model: model.predict(test), len(test))

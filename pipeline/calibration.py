@@ -1,6 +1,7 @@
 """Honest probabilities and sets with a stated coverage: arrays in, arrays out.
 
-Single label: one temperature (shape of the ranking kept, so accuracy cannot change) or an isotonic curve for each class.
+Single label: one temperature and a share that all labels get alike, since some labels are wrong (ranking kept, so accuracy
+cannot change), or an isotonic curve for each class.
 Several labels: Platt's sigmoid or an isotonic curve for each. Sets: split conformal, overall or class by class.
 References: Guo et al. 2017, On Calibration of Modern Neural Networks; Platt 1999 with the priors of Lin, Lin and Weng 2007;
 Sadinle, Lei and Wasserman 2019, Least Ambiguous Set-Valued Classifiers; Yang 2001 (SCutFBR thresholds).
@@ -28,18 +29,26 @@ class CalibrationConfig(Config):
     """How probabilities are made honest, and what sets promise.
 
     `source`: on the held-out examples, or out of fold on all examples given (then the final fit learns from all of them).
-    `min_positives`: with so many positives a label's own threshold counts as much as the one shared by all labels.
+    `halve_folds_from`: with so many examples half the folds do as well, and cost half.
+    `min_positives`: with so many positives a label's own threshold counts as much as the one shared by all labels; with
+    `per_class` sets, labels with fewer examples share one.
     """
 
     method: Literal["temperature", "isotonic", "platt", "none"]
     source: Literal["held_out", "folds"]
     n_folds: int = Bounds(ge=2)
+    halve_folds_from: int | None = Bounds(ge=1, default=None)
     min_held_out: int = Bounds(ge=1)
     coverage: float = Bounds(gt=0, lt=1)
     per_class: bool
     threshold: Literal["half", "tuned"]
     min_positives: int = Bounds(ge=1)
     at_least_one: bool
+
+    def folds_for(self, n_examples: int) -> int:
+        """How many folds so many examples are dealt into."""
+        is_large = self.halve_folds_from is not None and n_examples >= self.halve_folds_from
+        return max(2, self.n_folds // 2) if is_large else self.n_folds
 
 
 @dataclass(slots=True)
@@ -62,9 +71,8 @@ class Calibrator:
             )
         if self.method == "temperature":
             kept = ~np.isnan(probabilities).any(axis=1)
-            self.parameters_ = {
-                "temperature": np.array([fit_temperature(probabilities[kept], member[kept].argmax(axis=1))])
-            }
+            y = member[kept].argmax(axis=1)
+            self.parameters_ = {"temperature": np.array(fit_temperature_and_share(probabilities[kept], y))}
         elif self.method == "platt":
             self.parameters_ = {
                 "platt": np.stack([fit_platt(p, m) for p, m in zip(probabilities.T, member.T, strict=True)])
@@ -78,7 +86,8 @@ class Calibrator:
         """Calibrated probabilities; rows sum to one unless labels are independent."""
         match self.method:
             case "temperature":
-                return with_temperature(probabilities, float(self.parameters_["temperature"][0]))
+                temperature, share = self.parameters_["temperature"].tolist()
+                return (1.0 - share) * with_temperature(probabilities, temperature) + share / probabilities.shape[1]
             case "platt":
                 slope, offset = self.parameters_["platt"].T
                 return _sigmoid(slope * _logit(probabilities) + offset)
@@ -105,6 +114,24 @@ def fit_temperature(probabilities: Array, y: NDArray[np.int64]) -> float:
 
     found: Any = minimize_scalar(loss, bounds=(-4.0, 4.0), method="bounded", options={"xatol": 1e-4})
     return float(np.exp(found.x))
+
+
+def fit_temperature_and_share(probabilities: Array, y: NDArray[np.int64]) -> tuple[float, float]:
+    """The temperature, and the share given to all classes alike, that give the true classes the highest likelihood."""
+    began = fit_temperature(probabilities, y)
+    if not len(y):
+        return began, 0.0
+    logs = np.log(np.maximum(probabilities, TINY))
+    logs, rows, floor = logs - logs.max(axis=1, keepdims=True), np.arange(len(y)), 1.0 / probabilities.shape[1]
+
+    def loss(parameters: Array) -> float:
+        raised = np.exp(logs / np.exp(parameters[0]))
+        share = _sigmoid(parameters[1])
+        return float(-np.mean(np.log((1.0 - share) * raised[rows, y] / raised.sum(axis=1) + share * floor)))
+
+    bounds = [(-4.0, 4.0), (-12.0, 0.0)]
+    found: Any = minimize(loss, np.array([np.log(began), -4.0]), method="L-BFGS-B", bounds=bounds)
+    return float(np.exp(found.x[0])), float(_sigmoid(found.x[1]))
 
 
 def with_temperature(probabilities: Array, temperature: float) -> Array:
@@ -145,17 +172,22 @@ def fit_isotonic(p: Array, member: Flags) -> tuple[Array, Array]:
     return np.asarray(fitted.X_thresholds_, dtype=np.float64), np.asarray(fitted.y_thresholds_, dtype=np.float64)
 
 
-def conformal_threshold(probabilities: Array, y: NDArray[np.int64], coverage: float, per_class: bool) -> Array:
+def conformal_threshold(
+    probabilities: Array, y: NDArray[np.int64], coverage: float, per_class: bool, min_examples: int = 0
+) -> Array:
     """For each class the least probability that puts it into the set, (n_classes,).
 
     Of new examples like these at least a `coverage` part has its true class in the set; with `per_class` that holds in each
-    class. A class with too few examples for the promise gets 0: it is always in the set.
+    class with `min_examples`, and in all smaller ones together. Too few examples for the promise give 0: always in the set.
     """
     n_classes = probabilities.shape[1]
     true = probabilities[np.arange(len(y)), y]
-    if not per_class:
-        return np.full(n_classes, _lower_quantile(true, coverage))
-    return np.array([_lower_quantile(true[y == label_id], coverage) for label_id in range(n_classes)])
+    n_of = np.bincount(y, minlength=n_classes)
+    small = (n_of < min_examples) if per_class else np.ones(n_classes, dtype=bool)
+    shared = _lower_quantile(true[small[y]], coverage)
+    return np.array(
+        [shared if small[k] else _lower_quantile(true[y == k], coverage) for k in range(n_classes)], dtype=np.float64
+    )
 
 
 def conformal_sets(probabilities: Array, thresholds: Array) -> Flags:

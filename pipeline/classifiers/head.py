@@ -44,6 +44,30 @@ class Bayes:
     smoothing: float
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The block each column belongs to, and how many rows must hold it: a fold must not know the columns of its held-out rows."""
+
+    block: NDArray[np.int64]
+    min_df: NDArray[np.int64]
+
+    def known(self, train: sparse.csr_array, rows: sparse.csr_array) -> sparse.csr_array:
+        """The rows without the columns that a fit on `train` alone would lack; each block keeps its length."""
+        df = np.bincount(train.indices, minlength=len(self.block))
+        n_rows = cast(tuple[int, int], rows.shape)[0]
+        place = np.repeat(np.arange(n_rows), np.diff(rows.indptr)) * (int(self.block.max(initial=0)) + 1)
+        place += self.block[rows.indices]
+        kept = (df >= self.min_df)[rows.indices]
+        before = np.bincount(place, weights=rows.data**2)
+        after = np.bincount(place, weights=np.where(kept, rows.data**2, 0.0), minlength=len(before))
+        longer = np.sqrt(before / np.maximum(after, TINY))
+        answer = sparse.csr_array(
+            (np.where(kept, rows.data * longer[place], 0.0), rows.indices, rows.indptr), rows.shape
+        )
+        answer.eliminate_zeros()
+        return answer
+
+
 @dataclass(slots=True)
 class Head:
     """Scores (n, n_labels) from a matrix (n, n_columns)."""
@@ -56,7 +80,9 @@ class Head:
     c_: float = 0.0
     bayes: Bayes | None = None
 
-    def fit(self, matrix: sparse.csr_array, member: Flags, folds: NDArray[np.int64] | None) -> Array:
+    def fit(
+        self, matrix: sparse.csr_array, member: Flags, folds: NDArray[np.int64] | None, columns: Columns | None = None
+    ) -> Array:
         """Fits on all rows, with the best `c`; the probabilities of each row from the other folds (empty without folds).
 
         NaN in the column of a label that the other folds lack.
@@ -64,7 +90,7 @@ class Head:
         self.c_, *others = self.config.c
         held_out = np.empty((0, member.shape[1]))
         if folds is not None:
-            held_out = self._held_out(matrix, member, folds, others)
+            held_out = self._held_out(matrix, member, folds, others, columns)
         weights, intercepts = self._solve(matrix, member, self.c_)
         self.coefficients_, self.intercepts_ = weights.astype(np.float32), intercepts.astype(np.float32)
         return held_out
@@ -78,25 +104,35 @@ class Head:
         return 1.0 / (1.0 + np.exp(-scores)) if self.multi_label else softmax(scores)
 
     def _held_out(
-        self, matrix: sparse.csr_array, member: Flags, folds: NDArray[np.int64], others: list[float]
+        self,
+        matrix: sparse.csr_array,
+        member: Flags,
+        folds: NDArray[np.int64],
+        others: list[float],
+        columns: Columns | None,
     ) -> Array:
         best, chosen = -1.0, np.empty(0)
         for c in (self.c_, *others):
-            scores = self._fold_scores(matrix, member, folds, c)
+            scores = self._fold_scores(matrix, member, folds, c, columns)
             quality = _macro_f1(scores, member, multi_label=self.multi_label) if others else 0.0
             if quality > best:
                 best, chosen, self.c_ = quality, scores, c
         return self.probabilities(chosen)
 
-    def _fold_scores(self, matrix: sparse.csr_array, member: Flags, folds: NDArray[np.int64], c: float) -> Array:
+    def _fold_scores(
+        self, matrix: sparse.csr_array, member: Flags, folds: NDArray[np.int64], c: float, columns: Columns | None
+    ) -> Array:
         scores = np.full(member.shape, np.nan)
         for fold in np.unique(folds):
             train, out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             known = np.flatnonzero(member[train].any(axis=0) & ~member[train].all(axis=0))
             if len(known) < (1 if self.multi_label else 2):
                 continue
-            weights, intercepts = self._solve(matrix[train], member[np.ix_(train, known)], c)
-            scores[np.ix_(out, known)] = _scores(matrix[out], weights.astype(np.float32), intercepts.astype(np.float32))
+            learned, asked = matrix[train], matrix[out]
+            if columns is not None:
+                learned, asked = columns.known(learned, learned), columns.known(learned, asked)
+            weights, intercepts = self._solve(learned, member[np.ix_(train, known)], c)
+            scores[np.ix_(out, known)] = _scores(asked, weights.astype(np.float32), intercepts.astype(np.float32))
         return scores
 
     def _solve(self, matrix: sparse.csr_array, member: Flags, c: float) -> tuple[Array, Array]:
@@ -120,12 +156,12 @@ class Head:
         if self.bayes is None or not self.bayes.weight or len(weights) != cast(tuple[int, int], matrix.shape)[1]:
             return weights, intercepts
         added = bayes_weights(matrix, member, self.bayes.smoothing, multi_label=self.multi_label)
-        own, other = matrix @ weights, matrix @ added
+        own, other = np.asarray(matrix @ weights), np.asarray(matrix @ added)
         if self.multi_label:
             factor = self.bayes.weight * own.std(axis=0) / np.maximum(other.std(axis=0), TINY)
             return weights + added * factor, intercepts - other.mean(axis=0) * factor
-        own -= own.mean(axis=1, keepdims=True)
-        factor = self.bayes.weight * own.std() / max(float(other.std()), TINY)
+        own = own - own.mean(axis=1, keepdims=True)
+        factor = self.bayes.weight * float(own.std()) / max(float(other.std()), TINY)
         return weights + added * factor, intercepts
 
     def _solve_one(self, matrix: sparse.csr_array, y: NDArray[Any], c: float) -> tuple[Array, Array]:

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from pipeline.classifiers.analysis import Analyzer, CharAnalyzer, WordAnalyzer, analyzer, size, smooth_idf, tf_idf
-from pipeline.classifiers.head import Array, Bayes, Head, HeadConfig
+from pipeline.classifiers.head import Array, Bayes, Columns, Head, HeadConfig
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.target import Field, view, view_text
 from pipeline.config import Config
@@ -104,16 +104,18 @@ class LinearClassifier:
     def out_of_fold(self, examples: Sequence[Example], y: Labels, folds: NDArray[np.int64] | None) -> Array:
         """Probabilities of each example from a model that did not learn its label; leaves itself fitted on all examples.
 
-        The vocabulary and the document frequencies are those of all examples: they read no label. NaN in the column of a
+        The document frequencies are those of all examples: they read no label; a fold lacks the words that only held-out
+        examples have. NaN in the column of a
         class that the other folds lack. With `folds` None nothing is held out and the answer is empty.
         """
         self.classes_, member = label_matrix(y, multi_label=self.multi_label)
         self.priors_ = member.mean(axis=0)
         matrix = self._fit_spaces(examples)
         if folds is None and len(self.config.c) > 1:
-            self.head_.fit(matrix, member, grouped_folds(examples, y, self.config.n_folds, self.seed))
+            inner = grouped_folds(examples, y, self.config.n_folds, self.seed)
+            self.head_.fit(matrix, member, inner, self._columns())
             return np.empty((0, len(self.classes_)))
-        return self.head_.fit(matrix, member, folds)
+        return self.head_.fit(matrix, member, folds, self._columns())
 
     def scores(self, examples: Sequence[Example]) -> Array:
         """One margin an example and label."""
@@ -196,6 +198,12 @@ class LinearClassifier:
                 f"no feature stands in enough of the {len(examples)} training texts: lower min_df, or give longer texts"
             )
         return matrix
+
+    def _columns(self) -> Columns:
+        sizes = [space.analyzer.n_features for space in self.spaces_]
+        return Columns(
+            np.repeat(np.arange(len(sizes)), sizes), np.repeat([space.config.min_df for space in self.spaces_], sizes)
+        )
 
     def _transform(self, examples: Sequence[Example]) -> sparse.csr_array:
         return _beside([space.transform(examples) for space in self.spaces_])

@@ -75,7 +75,7 @@ class TaskModel:
         else:
             learned = judged = [*train, *held_out]
             y = _labels(learned, multi_label)
-            folds = grouped_folds(learned, y, calibration.n_folds, seed)
+            folds = grouped_folds(learned, y, calibration.folds_for(len(learned)), seed)
             raw = fitted.out_of_fold(learned, y, folds)
         return cls._calibrated(task, task_kind, fitted, calibration, learned, judged, raw)
 
@@ -110,7 +110,9 @@ class TaskModel:
             )
         else:
             y = member.argmax(axis=1)
-            present = conformal_threshold(probabilities, y, calibration.coverage, calibration.per_class)
+            present = conformal_threshold(
+                probabilities, y, calibration.coverage, calibration.per_class, calibration.min_positives
+            )
         priors = _membership(learned, fitted.classes_).mean(axis=0)
         model = cls(task, task_kind, fitted, calibration, calibrator, given, present, absent, priors)
         return model if task_kind == "target" else model._profiled(learned, judged, probabilities)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from pipeline.calibration import (
+    CalibrationConfig,
     Calibrator,
     conformal_sets,
     conformal_threshold,
     fit_platt,
     fit_temperature,
+    fit_temperature_and_share,
     tuned_thresholds,
     with_temperature,
 )
@@ -100,3 +102,28 @@ def test_a_label_without_a_positive_gets_the_shared_threshold():
     p = np.array([[0.9, 0.3], [0.8, 0.3], [0.1, 0.3], [0.2, 0.3]])
     member = np.array([[True, False], [True, False], [False, False], [False, False]])
     assert tuned_thresholds(p, member, 4)[1] == pytest.approx((0.8 + 0.3) / 2)
+
+
+def test_some_wrong_labels_give_every_class_a_share():
+    rng = np.random.default_rng(0)
+    sure = rng.dirichlet(np.full(4, 0.05), size=20_000)
+    y = np.array([rng.choice(4, p=row) for row in sure])
+    wrong = rng.random(len(y)) < 0.08
+    y[wrong] = rng.integers(0, 4, size=int(wrong.sum()))
+    temperature, share = fit_temperature_and_share(sure, y)
+    assert temperature == pytest.approx(1.0, rel=0.1) and share == pytest.approx(0.08, abs=0.02)
+
+
+def test_small_classes_share_a_threshold():
+    probabilities = np.array([[0.9, 0.05, 0.05]] * 40 + [[0.2, 0.5, 0.3]] * 8 + [[0.2, 0.3, 0.5]] * 8)
+    y = np.repeat([0, 1, 2], [40, 8, 8])
+    assert conformal_threshold(probabilities, y, 0.9, True, 20).tolist() == [0.9, 0.5, 0.5]
+    assert conformal_threshold(probabilities, y, 0.9, True).tolist() == [0.9, 0.0, 0.0]
+
+
+def test_many_examples_need_half_the_folds():
+    config = CalibrationConfig(
+        method="temperature", source="folds", n_folds=10, halve_folds_from=100, min_held_out=1, coverage=0.9,
+        per_class=False, threshold="half", min_positives=1, at_least_one=True,
+    )  # fmt: skip
+    assert (config.folds_for(99), config.folds_for(100)) == (10, 5)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from pipeline import classifiers
 from pipeline.calibration import CalibrationConfig
-from pipeline.classifiers.head import bayes_weights
+from pipeline.classifiers.head import Columns, bayes_weights
 from pipeline.classifiers.labels import grouped_folds
 from pipeline.classifiers.target import MASK, mention_of, view, view_text
 from pipeline.classifiers.task_model import TaskModel
@@ -130,6 +130,15 @@ def test_the_naive_bayes_is_that_of_scikit_learn():
     ours = bayes_weights(matrix, y[:, None] == np.arange(3), 0.3, multi_label=False)
     theirs = ComplementNB(alpha=0.3).fit(matrix, y).feature_log_prob_.T
     np.testing.assert_allclose(ours, theirs - theirs.mean(axis=1, keepdims=True), atol=1e-12)
+
+
+def test_a_fold_knows_no_word_of_its_held_out_rows():
+    from scipy import sparse
+
+    train = sparse.csr_array(np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]))
+    asked = sparse.csr_array(np.array([[0.6, 0.0, 0.8], [0.0, 0.6, 0.8]]))
+    columns = Columns(block=np.zeros(3, np.int64), min_df=np.array([2, 1, 1]))
+    np.testing.assert_allclose(columns.known(train, asked).toarray(), [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
