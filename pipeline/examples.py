@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.artifacts import read_table
+from pipeline.classifiers.hierarchy import expanded
 from pipeline.clean import Duplicates, clean_row
 from pipeline.document import Article, Example, Kind, Rejected
 from pipeline.errors import DataError
@@ -72,6 +73,8 @@ def load_examples(task: TaskConfig, part: Part, source: Source) -> Examples:
         if files
         else _from_table(task, part, source)
     )
+    if task.kind == "multi" and task.data.hierarchy:
+        found = replace(found, examples=tuple(replace(one, labels=expanded(one.labels)) for one in found.examples))
     if not len(found) and part != "held_out":
         lost = ", ".join(f"{n} {reason}" for reason, n in found.rejected.items()) or "no row at all"
         raise DataError(

@@ -24,6 +24,8 @@ class DataConfig(Config):
     label: str
     rename: dict[str, str]
     min_examples: int = Field(ge=1)
+    small_label: int = Field(ge=1, default=10)
+    hierarchy: bool = False
 
 
 class Evaluation(Config):

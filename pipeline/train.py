@@ -12,15 +12,23 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.artifacts import json_line, replacing, table_digest, write_json
+import numpy as np
+
+from pipeline.artifacts import json_line, read_json, replacing, table_digest, write_json, write_text
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Summary
 from pipeline.errors import DataError
 from pipeline.examples import Examples, Source, check_labels, load_examples
+from pipeline.leakage import label_conflicts
+from pipeline.report.doubts import doubted_labels
+from pipeline.report.training import training_report
 from pipeline.tally import tally_boilerplate
 from pipeline.task import TaskConfig
 
 log = logging.getLogger(__name__)
+
+MOST_NAMED = 200
+"""How many doubted labels and conflicting duplicates the training report names, at most."""
 
 N_SAMPLE = 2_000
 """How many of the texts learnt from are kept beside the model, at most."""
@@ -41,6 +49,7 @@ def run(name: str, task: TaskConfig, source: Source, output: Path) -> Summary:
     trained = fit(name, task, source)
     trained.model.save(output / "model")
     write_json(record(trained, task, TaskModel.load(output / "model").digest), output / "training.json")
+    write_text(training_report(name, read_json(output / "training.json")), output / "training.html")
     write_sample(trained.train, output / "training_sample.jsonl")
     n_out = len(trained.train) + len(trained.held_out)
     rejected = Counter(trained.train.rejected)
@@ -88,6 +97,42 @@ def check_counts(train: Examples, task: TaskConfig) -> None:
         )
 
 
+def quality(trained: Trained, task: TaskConfig) -> dict[str, list[dict[str, object]]]:
+    """What a person should look at: labels with few examples, near-duplicates labelled unlike, labels that the model doubts."""
+    examples = trained.train.examples
+    counts = Counter(label for example in examples for label in example.labels)
+    small = [{"label": label, "n": n} for label, n in sorted(counts.items()) if n < task.data.small_label]
+    place = {group: i for i, group in enumerate(dict.fromkeys(one.group or one.id for one in examples))}
+    groups = [place[one.group or one.id] for one in examples]
+    keys = [(one.labels, one.target) if task.kind == "target" else one.labels for one in examples]
+    unlike = label_conflicts(groups, keys) if task.kind != "target" else []
+    conflicts: list[dict[str, object]] = [
+        {"ids": [examples[i].id for i in one], "labels": [list(examples[i].labels) for i in one]} for one in unlike
+    ]
+    return {
+        "small_labels": small,
+        "conflicting_duplicates": conflicts[:MOST_NAMED],
+        "doubted_labels": _doubted(trained),
+    }
+
+
+def _doubted(trained: Trained) -> list[dict[str, object]]:
+    if trained.model.judged is None or trained.model.task_kind == "multi":
+        return []
+    examples, probabilities = trained.model.judged
+    labels = trained.model.labels
+    place = {label: i for i, label in enumerate(labels)}
+    found = doubted_labels(np.array([place.get(one.labels[0], -1) for one in examples], np.int64), probabilities)
+    return [
+        {
+            "id": examples[one.index].id, "title": examples[one.index].title or examples[one.index].text[:100],
+            "label": examples[one.index].labels[0], "suggested": labels[one.suggested],
+            "p_label": round(one.p_given, 4), "p_suggested": round(one.p_suggested, 4),
+        }
+        for one in found[:MOST_NAMED]
+    ]  # fmt: skip
+
+
 def write_sample(train: Examples, path: Path) -> None:
     """Write texts evenly taken from those learnt from, by which `evaluate` measures drift."""
     step = max(1, -(-len(train) // N_SAMPLE))
@@ -106,6 +151,7 @@ def record(trained: Trained, task: TaskConfig, model_digest: str) -> dict[str, o
         "n_held_out": len(trained.held_out),
         "examples_per_label": dict(sorted(counts.items())),
         "rejected": trained.train.rejected,
+        "quality": quality(trained, task),
         "model": model_digest,
         "data": table_digest(f"{e.id} {e.text} {e.labels} {e.target}" for e in trained.train.examples),
         "config": task.model_dump(mode="json"),

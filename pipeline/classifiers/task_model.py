@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline import classifiers
 from pipeline.calibration import CalibrationConfig, Calibrator, conformal_sets, conformal_threshold, tuned_thresholds
+from pipeline.classifiers.hierarchy import coherent, with_ancestors, with_parents
 from pipeline.classifiers.labels import grouped_folds
 from pipeline.document import Example, LabelPrediction
 from pipeline.errors import ArtifactError, DataError
@@ -48,6 +49,8 @@ class TaskModel:
     known_words: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
     training: Tally = field(default_factory=Tally)
     saved_digest: str = ""
+    judged: tuple[tuple[Example, ...], Array] | None = field(default=None, repr=False, compare=False)
+    """After fitting, not saved: examples that the model had not learnt when it gave these calibrated probabilities."""
 
     @classmethod
     def fit(
@@ -103,6 +106,7 @@ class TaskModel:
         given, present, absent = np.full(n, 0.5), np.zeros(n), np.ones(n)
         probabilities = calibrator.apply(raw)
         if multi_label:
+            probabilities = coherent(probabilities, tuple(fitted.classes_.tolist()))
             if calibration.threshold == "tuned":
                 given = tuned_thresholds(probabilities, member, calibration.min_positives)
             absent = np.array(
@@ -115,6 +119,7 @@ class TaskModel:
             )
         priors = _membership(learned, fitted.classes_).mean(axis=0)
         model = cls(task, task_kind, fitted, calibration, calibrator, given, present, absent, priors)
+        model = replace(model, judged=(tuple(judged), probabilities))
         return model if task_kind == "target" else model._profiled(learned, judged, probabilities)
 
     def _profiled(self, learned: Sequence[Example], judged: Sequence[Example], probabilities: Array) -> Self:
@@ -143,6 +148,8 @@ class TaskModel:
         if not examples:
             return np.empty((0, len(self.labels)))
         probabilities = self.calibrator.apply(self.classifier.predict_proba(examples))
+        if self.task_kind == "multi":
+            probabilities = coherent(probabilities, self.labels)
         blank = [i for i, example in enumerate(examples) if _is_blank(example)]
         probabilities[blank] = self.priors
         return probabilities
@@ -229,6 +236,7 @@ class TaskModel:
         given = [] if blank else np.flatnonzero(row >= self.label_thresholds).tolist()
         if not given and not blank and self.calibration.at_least_one:
             given = [int((row / np.maximum(self.label_thresholds, 1e-6)).argmax())]
+        given = with_ancestors(given, self.labels)
         sure = row > self.absent_thresholds
         return tuple(
             LabelPrediction(
@@ -243,7 +251,8 @@ class TaskModel:
         )
 
     def _spelt(self, row: Array) -> dict[str, float]:
-        return dict(zip(self.labels, row.tolist(), strict=True))
+        spelt = dict(zip(self.labels, row.tolist(), strict=True))
+        return spelt if self.task_kind == "multi" else with_parents(spelt)
 
 
 def _labels(examples: Sequence[Example], multi_label: bool) -> Any:

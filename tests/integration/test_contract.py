@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,58 @@ def test_train_and_evaluate_work_outside_of_the_project(slugline: Slugline, tmp_
     assert done.returncode == 0, done.stderr
     metrics = json.loads(done.stdout)
     assert metrics["n"] == len(given[::2]) and metrics["accuracy"] > 0.5 and metrics["shortcut"]
+
+
+def test_the_training_report_names_what_a_person_should_look_at(slugline: Slugline, tmp_path: Path) -> None:
+    words = {"finance": "shares market profit bank growth euro", "sport": "match goal league coach cup referee"}
+    rng = random.Random(0)
+    rows = [
+        {"id": f"{label}{i}", "text": " ".join(rng.choices(text.split(), k=14)), "label": label}
+        for label, text in words.items()
+        for i in range(30)
+    ]
+    rows[3]["label"] = "sport"
+    copied = " ".join(f"word{i}" for i in range(40))
+    rows += [
+        {"id": "copy1", "text": copied, "label": "finance"},
+        {"id": "copy2", "text": f"{copied} more", "label": "sport"},
+    ]
+    rows += [{"id": f"rare{i}", "text": f"roses tulips garden {i}", "label": "garden"} for i in range(3)]
+    (tmp_path / "train.jsonl").write_text(as_jsonl(rows))
+    done = slugline("train", "--task", "topic", "--set", "data.train=train.jsonl")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "artifacts/topic/training.json").read_text())["quality"]
+    assert found["small_labels"] == [{"label": "garden", "n": 3}]
+    assert [one["ids"] for one in found["conflicting_duplicates"]] == [["copy1", "copy2"]]
+    assert {"finance3"} <= {one["id"] for one in found["doubted_labels"][:3]}
+    page = (tmp_path / "artifacts/topic/training.html").read_text()
+    assert "finance3" in page and "copy2" in page and "few examples" in page
+
+
+def test_parents_of_labels_are_learnt_where_the_task_says_so(slugline: Slugline, tmp_path: Path) -> None:
+    (tmp_path / "regions.yaml").write_text("kind: multi\ndata: {hierarchy: true, separate: false}\n")
+    words = {"world/europe": "paris berlin rome", "world/asia": "tokyo delhi seoul", "science": "atom cell star"}
+    rng = random.Random(0)
+    rows = [
+        {"text": " ".join(rng.choices(text.split(), k=8)) + f" {i}", "label": [label]}
+        for label, text in words.items()
+        for i in range(12)
+    ]
+    (tmp_path / "train.jsonl").write_text(as_jsonl(rows))
+    words_of = (
+        "--task",
+        "regions",
+        "--config-dir",
+        tmp_path,
+        "--set",
+        "data.train=train.jsonl",
+        "--set",
+        "data.test=train.jsonl",
+    )
+    assert slugline("train", *words_of).returncode == 0
+    done = slugline("evaluate", *words_of, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["per_label"]) == {"world", "world/europe", "world/asia", "science"}
 
 
 def test_strict_turns_an_unreadable_article_into_exit_code_1(slugline: Slugline, topic_model: Path) -> None:

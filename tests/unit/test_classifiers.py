@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from pipeline import classifiers
 from pipeline.calibration import CalibrationConfig
 from pipeline.classifiers.head import Columns, bayes_weights
+from pipeline.classifiers.hierarchy import expanded
 from pipeline.classifiers.labels import grouped_folds
 from pipeline.classifiers.target import MASK, mention_of, view, view_text
 from pipeline.classifiers.task_model import TaskModel
@@ -339,3 +340,26 @@ def test_an_encoder_alone_and_with_words_keeps_the_contract(kind, tmp_path: Path
     np.testing.assert_array_equal(TaskModel.load(tmp_path / "model").predict_proba(new), probabilities)
     example = Example(id="x", text="The striker scored a goal. Shares fell.")
     assert model.sentence_weights(example, [(0, 26), (27, 39)], "sport").argmax() == 0
+
+
+PATHS = {"finance": "world/europe", "sport": "world/asia", "tech": "science"}
+
+
+def test_a_model_of_exclusive_paths_names_their_parents():
+    train = [Example(one.id, one.text, labels=(PATHS[one.labels[0]],)) for one in articles(12)]
+    model = TaskModel.fit("topic", "single", linear(), calibration(), train, None, 0)
+    (entry,) = model.predict([Example("x", TOPICS["sport"])])[0]
+    assert entry.label == "world/asia"
+    assert entry.probabilities["world"] >= max(entry.probabilities["world/asia"], entry.probabilities["world/europe"])
+
+
+def test_a_child_is_never_given_without_its_parent():
+    train = [Example(one.id, one.text, labels=expanded((PATHS[one.labels[0]],))) for one in articles(12)]
+    model = TaskModel.fit("topic", "multi", linear(), calibration(method="platt"), train, None, 0)
+    assert model.labels == ("science", "world", "world/asia", "world/europe")
+    new = articles(6, seed=3)
+    probabilities = model.predict_proba(new)
+    assert (probabilities[:, [1]] >= probabilities[:, 2:]).all()
+    for entries in model.predict(new):
+        given = {entry.label for entry in entries}
+        assert "world" in given or not given & {"world/asia", "world/europe"}
