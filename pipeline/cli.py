@@ -149,7 +149,14 @@ def split(config_dir: ConfigDir = None) -> None:
 
 
 @app.command()
-def train(task: Task, config_dir: ConfigDir = None, overrides: Override = None) -> None:
+def train(
+    task: Task,
+    config_dir: ConfigDir = None,
+    overrides: Override = None,
+    sweep: Annotated[
+        Path | None, typer.Option("--sweep", help="Search for better settings first: a file in configs/sweeps/.")
+    ] = None,
+) -> None:
     """Train and calibrate the classifier of a task."""
     from pipeline import runs
     from pipeline import train as stage
@@ -157,6 +164,10 @@ def train(task: Task, config_dir: ConfigDir = None, overrides: Override = None) 
 
     settings = load_task(task, _config_dir(config_dir), overrides or [])
     output = Path("artifacts") / task
+    if sweep is not None:
+        from pipeline import sweep as search
+
+        settings = search.run(search.Config.load(sweep), task, settings, _source(config_dir), output).task
     done = stage.run(task, settings, _source(config_dir), output)
     _done(done)
     runs.log_training(task, settings, output, overrides or [], done.seconds)

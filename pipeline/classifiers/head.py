@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Bounds
+from pydantic import field_validator
 from scipy import sparse
 
 from pipeline.config import Config
@@ -34,6 +35,11 @@ class HeadConfig(Config):
     class_weight: Literal["balanced", "none"]
     max_iterations: int = Bounds(ge=1)
     tolerance: float = Bounds(gt=0)
+
+    @field_validator("c", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [value] if isinstance(value, int | float) else value
 
 
 @dataclass(frozen=True, slots=True)
