@@ -110,6 +110,7 @@ class Config(BaseConfig):
 
     inputs: Inputs
     furniture: Path
+    stories: list[Path]
     network: Shape
     training: Training
     augment: dict[str, float]
@@ -120,7 +121,7 @@ def run(config: Config, output: Path) -> Summary:
     """Train on all labelled lines there are and write the weights; what held-out sites say goes into `training.json`."""
     began = time.monotonic()
     documents = read_inputs(config.inputs)
-    composer = Composer.load(home() / config.furniture, _there(config.inputs.lines))
+    composer = Composer.load(home() / config.furniture, _there(config.inputs.lines), _there(config.stories))
     held_out = [d for d in documents if is_held_out(d.site, config.holdout_share)]
     kept = [d for d in documents if not is_held_out(d.site, config.holdout_share)]
     words = build_vocabulary(documents, config.training, config.network.words)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,14 @@ _KINDS = {
 }
 """The kinds of the parts that have no kind's name."""
 
+_SHELF_SHARES = (0.25, 0.65, 0.1)
+_SOLICITS = re.compile(
+    r"subscri|newsletter|sign up|click here|read more|also read|copyright|©|follow (us|@)|advertisement|photo|getty|contributed to this",
+    re.IGNORECASE,
+)
+"""What says that a line of a fetched story may be none of it."""
+
+T = TypeVar("T")
 Piece = tuple[str, Kind]
 
 
@@ -87,16 +95,17 @@ class Furniture:
     def say(self, part: str, lang: str, rng: np.random.Generator) -> str | None:
         """A phrase of a part, in the language where it has one, its braces filled."""
         phrases = self.phrases.get(lang, {}).get(part) or self.phrases["en"].get(part)
-        return self._filled(_picked(phrases, rng), lang, rng) if phrases else None
+        return self.filled(_picked(phrases, rng), lang, rng) if phrases else None
 
     def headline(self, lang: str, rng: np.random.Generator) -> str:
         """Another story's headline."""
         invented = self.phrases.get(lang, {}).get("headline") or self.phrases["en"]["headline"]
         if self.headlines and rng.random() < (0.5 if lang == "en" else 0.1):
             return _picked(self.headlines, rng)
-        return self._filled(_picked(invented, rng), lang, rng)
+        return self.filled(_picked(invented, rng), lang, rng)
 
-    def _filled(self, phrase: str, lang: str, rng: np.random.Generator) -> str:
+    def filled(self, phrase: str, lang: str, rng: np.random.Generator) -> str:
+        """The phrase with something in its braces."""
         return re.sub(r"\{(\w+)\}", lambda found: self._fill(found[1], lang, rng), phrase)
 
     def _fill(self, name: str, lang: str, rng: np.random.Generator) -> str:
@@ -115,29 +124,33 @@ class Furniture:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Makes articles of some stories."""
+    """Makes articles of stories, which come in shelves: of labelled pages, of news, and the few in other languages."""
 
-    stories: list[Story]
+    shelves: tuple[list[Story], ...]
     furniture: Furniture
 
     @classmethod
-    def load(cls, furniture: Path, lines: Iterable[Path]) -> Composer:
-        """From a folder of phrases and files of labelled lines."""
-        found = stories(row for path in lines for row in read_rows(path))
-        phrases = Furniture.load(furniture, _headlines(found))
-        return cls([*found, *phrases.stories], phrases)
+    def load(cls, furniture: Path, lines: Iterable[Path], news: Iterable[Path]) -> Composer:
+        """From a folder of phrases, files of labelled lines, and files of articles with `text`, `title` and `source`."""
+        pages = stories(row for path in lines for row in read_rows(path))
+        told = [story for path in news for row in read_rows(path) if (story := _news_story(row))]
+        phrases = Furniture.load(furniture, _headlines([*pages, *told]))
+        return cls((pages, told, phrases.stories), phrases)
 
     def without(self, is_left_out: Callable[[str], bool]) -> Composer:
         """The same without the stories and headlines of some sites."""
-        kept = [story for story in self.stories if not is_left_out(story.site)]
-        return Composer(kept, replace(self.furniture, headlines=_headlines(kept)))
+        kept = tuple([story for story in shelf if not is_left_out(story.site)] for shelf in self.shelves)
+        headlines = _headlines(story for shelf in kept for story in shelf)
+        return Composer(kept, replace(self.furniture, headlines=headlines))
 
     def documents(self, n: int, rng: np.random.Generator) -> list[LabelledDocument]:
         """So many articles, each of a story drawn at random; none where there are no stories."""
-        if not self.stories:
+        shelves = [shelf for shelf in self.shelves if shelf]
+        if not shelves:
             return []
-        drawn = rng.integers(0, len(self.stories), n).tolist()
-        return [compose(self.stories[i], self.stories, self.furniture, number, rng) for number, i in enumerate(drawn)]
+        shares = np.array([share for share, shelf in zip(_SHELF_SHARES, self.shelves, strict=True) if shelf])
+        drawn = [shelves[i] for i in rng.choice(len(shelves), n, p=shares / shares.sum())]
+        return [compose(_picked(shelf, rng), shelf, self.furniture, i, rng) for i, shelf in enumerate(drawn)]
 
 
 def stories(rows: Iterable[dict[str, Any]]) -> list[Story]:
@@ -155,6 +168,15 @@ def stories(rows: Iterable[dict[str, Any]]) -> list[Story]:
     return [story for _, story in best.values()]
 
 
+def _news_story(row: dict[str, Any]) -> Story | None:
+    """The story of a fetched article, its lines that may be furniture left out; None where little is left."""
+    lines = [" ".join(line.split()) for line in str(row["text"]).splitlines()]
+    lines = [line for line in lines if line and not (len(line) < 250 and _SOLICITS.search(line))]
+    if len(lines) < MIN_STORY_LINES:
+        return None
+    return Story(str(row["source"]), "en", headline_of(row.get("title") or ""), tuple(lines[: 2 * MAX_STORY_LINES]))
+
+
 def headline_of(title: str) -> str:
     """A page's title without its site's name."""
     return " ".join(_SITE_SUFFIX.sub("", title).split())
@@ -167,13 +189,14 @@ def compose(
 
     A few have no story at all, only a tail.
     """
-    desk = _Desk(furniture, story.lang if rng.random() < 0.7 else _picked(tuple(furniture.phrases), rng), rng)
+    lang = story.lang if rng.random() < 0.96 else _picked(tuple(furniture.phrases), rng)
+    desk = _Desk(furniture, others, lang, rng)
     told = _retold(story.lines, rng)
     body = list(told[: _story_length(len(told), rng)])
     pieces: list[Piece] = [] if rng.random() < 0.12 else desk.above(story.headline)
     pieces += desk.with_intrusions(body)
     if not pieces or not body or rng.random() > 0.1:
-        pieces += desk.below(others)
+        pieces += desk.below()
     pieces = pieces or [(told[0], Kind.BODY)]
     kinds = np.array([KINDS.index(kind) for _, kind in pieces], np.int8)
     return LabelledDocument(
@@ -213,9 +236,10 @@ def _story_length(n_lines: int, rng: np.random.Generator) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
-    """Says furniture in one language."""
+    """Says furniture in one language, and tells of other stories."""
 
     furniture: Furniture
+    others: Sequence[Story]
     lang: str
     rng: np.random.Generator
 
@@ -252,16 +276,16 @@ class _Desk:
             pieces.append((line, Kind.BODY))
         return pieces
 
-    def below(self, others: Sequence[Story]) -> list[Piece]:
+    def below(self) -> list[Piece]:
         """What stands behind a story: its author, its tags, lists of other stories, comments, small print, in some order."""
-        blocks = [self.some(("byline", 0.12), ("bio", 0.3), ("bio", 0.06), ("caption", 0.04), ("navigation", 0.2))]
+        blocks = [self.some(("byline", 0.1), ("bio", 0.2), ("bio", 0.05), ("caption", 0.03), ("navigation", 0.2))]
         rest = [self.list() for _ in range(int(self.rng.choice(4, p=(0.2, 0.4, 0.3, 0.1))))]
         rest.append(self.some(("engagement", 0.4), ("engagement", 0.25), ("promo", 0.25), ("promo", 0.06)))
         rest.append(self.some(("advert", 0.1), ("other", 0.08)))
         if self.rng.random() < 0.12:
             rest.append(self.some(("engagement", 0.5), *[("comments", 1.0)] * int(self.rng.integers(1, 9))))
-        if self.rng.random() < 0.05 and others:
-            rest.append(_second(others[int(self.rng.integers(len(others)))], self.rng))
+        if self.rng.random() < 0.05:
+            rest.append(_second(_picked(self.others, self.rng), self.rng))
         self.rng.shuffle(rest)  # type: ignore[arg-type]
         end = self.some(
             ("engagement", 0.15), ("legal", 0.35), ("legal", 0.1), *[("navigation", 0.15)] * 3, ("legal", 0.06)
@@ -277,9 +301,16 @@ class _Desk:
             pieces.append(
                 (bullet.replace("{n}", str(n + 1)) + self.furniture.headline(self.lang, self.rng), Kind.RELATED)
             )
-            for part, share in (("teaser", 0.8 * told), ("byline", 0.7 * dated)):
-                pieces += [(line, Kind.RELATED) for line, _ in self.said(part, share)]
+            pieces += self.teaser() if told else []
+            if dated:
+                pieces.append((self.furniture.filled("{date}", self.lang, self.rng), Kind.RELATED))
         return pieces
+
+    def teaser(self) -> list[Piece]:
+        """A sentence of summary: one that was written, or the first of another story."""
+        if self.rng.random() < 0.5:
+            return self.said("teaser", 0.8)
+        return [(_SENTENCE_END.split(_picked(self.others, self.rng).lines[0])[0], Kind.RELATED)]
 
     def some(self, *parts: tuple[str, float]) -> list[Piece]:
         return [piece for part, share in parts for piece in self.said(part, share)]
@@ -306,7 +337,7 @@ def _body_text(line: dict[str, Any]) -> str:
     return str(line.get("t", line.get("text"))) if is_body else ""
 
 
-def _picked(values: Sequence[str], rng: np.random.Generator) -> str:
+def _picked(values: Sequence[T], rng: np.random.Generator) -> T:
     return values[int(rng.integers(len(values)))]
 
 

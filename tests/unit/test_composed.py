@@ -41,9 +41,18 @@ def test_composed_articles_show_every_kind_and_now_and_then_no_story() -> None:
 
 
 def test_stories_of_sites_left_out_lend_no_line_and_no_headline() -> None:
-    composer = Composer(STORIES, FURNITURE).without(lambda site: site != STORIES[0].site)
-    assert {story.site for story in composer.stories} == {STORIES[0].site}
-    assert set(composer.furniture.headlines) <= {story.headline for story in composer.stories}
+    composer = Composer((STORIES, [], []), FURNITURE).without(lambda site: site != STORIES[0].site)
+    (kept, *_) = composer.shelves
+    assert {story.site for story in kept} == {STORIES[0].site}
+    assert set(composer.furniture.headlines) <= {story.headline for story in kept}
+    assert len(composer.documents(5, np.random.default_rng(1))) == 5
+
+
+def test_a_fetched_articles_own_furniture_is_left_out(tmp_path: Path) -> None:
+    text = "Ships sank.\n\nNobody slept.\n\nSign up for our newsletter.\n\nIt left by noon."
+    (tmp_path / "news.jsonl").write_text(json.dumps({"text": text, "title": "Storm", "source": "A Paper"}) + "\n")
+    _, (story,), _ = Composer.load(ROOT / "seeds" / "furniture", [], [tmp_path / "news.jsonl"]).shelves
+    assert story == Story("A Paper", "en", "Storm", ("Ships sank.", "Nobody slept.", "It left by noon."))
 
 
 def test_a_part_that_is_no_list_of_phrases_is_refused_by_name(tmp_path: Path) -> None:
