@@ -38,6 +38,7 @@ fix: setup
 	@ruff format .
 
 bench: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=26'   # older ones fail on the peers' extras
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	@for one in benchmarks/*.py; do echo "== $$one"; $(BIN)/python $$one || exit 1; done
 
