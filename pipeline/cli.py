@@ -241,7 +241,10 @@ def score(
         ),
     ] = None,
     targets: Annotated[
-        list[str] | None, typer.Option("--target", help="A name that stance is asked towards; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--target", help="A name that stance is asked towards, or @FILE with one a line; may be repeated."
+        ),
     ] = None,
     output: Output = None,
     form: Annotated[ScoreFormat | None, typer.Option("--format", show_default="by the name of -o, else table")] = None,

@@ -103,6 +103,8 @@ def find_models(names: Sequence[str], scratch: Path) -> list[Path]:
             raise ArtifactError(
                 "there is no champion in models/ yet; run `make run` (or `slugline run`), or name a --model"
             )
+        if [one.name for one in found] == ["stance"]:
+            log.warning("models/ holds the stance model only; `make run` (or `slugline run`) adds the topic model")
         return found
     folders = []
     for number, name in enumerate(names):

@@ -31,6 +31,7 @@ from pipeline.tally import Tally, known_words, tally_answers, tally_fresh_words
 TaskKind: TypeAlias = Literal["single", "multi", "target"]
 Array = NDArray[np.float64]
 FORMAT = 1
+_UNLISTED = ("model.json", "README.md")  # the list itself, and a model card, which is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +314,7 @@ def _write(model: TaskModel, folder: Path) -> str:
 
 def _digests(folder: Path) -> dict[str, str]:
     files = sorted(
-        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() != "model.json"
+        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).as_posix() not in _UNLISTED
     )
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
 

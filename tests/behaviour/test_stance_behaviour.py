@@ -1,6 +1,7 @@
 """What a stance model must do whatever its accuracy: keep a stance when names are swapped, heed negation, and not catch another's praise.
 
-The model is the `stance` task's, trained here on the train sentences; where it must generalise, only the others are asked.
+Asked are the model that ships, `models/stance`, which never saw these sentences, and the `stance` task's own, trained here on the train
+sentences; where the latter must generalise, only the others are asked.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from pipeline.task import load_task
 ROOT = Path(__file__).parents[2]
 OTHER_NAMES = ("Marovia", "Silverline Freight", "the harbour office", "Inga Sollberg")
 PRAISE = " Elsewhere {other} won praise for brilliant, honest and generous work."
-MIN_SWAPPED, MIN_NEGATED, MIN_NOT_LEAKED = 0.95, 0.5, 0.85
+MIN_SWAPPED, MIN_NOT_LEAKED = 0.95, 0.85
+MIN_NEGATED = {"shipped": 0.8, "seeds": 0.5}
 
 
 def read_seeds(name: str) -> list[dict[str, Any]]:
@@ -49,8 +51,16 @@ def rows() -> list[dict[str, Any]]:
     return read_seeds("stance.jsonl")
 
 
+@pytest.fixture(scope="module", params=["shipped", "seeds"])
+def origin(request: pytest.FixtureRequest) -> str:
+    """Where the model comes from."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def model(rows: list[dict[str, Any]]) -> TaskModel:
+def model(origin: str, rows: list[dict[str, Any]]) -> TaskModel:
+    if origin == "shipped":
+        return TaskModel.load(ROOT / "models" / "stance")
     task = load_task("stance", ROOT / "configs", [])
     train = [replace(as_example(row), group=row["pair"]) for row in rows if row["split"] == "train"]
     return TaskModel.fit("stance", "target", task.classifier, task.calibration, train, None, task.seed)
@@ -71,7 +81,7 @@ def test_swapping_the_targets_name_keeps_the_stance(model: TaskModel, rows: list
     assert sum(kept) / len(kept) >= MIN_SWAPPED
 
 
-def test_negating_a_sentence_often_turns_its_stance(model: TaskModel, rows: list[dict[str, Any]]) -> None:
+def test_negating_a_sentence_often_turns_its_stance(model: TaskModel, origin: str, rows: list[dict[str, Any]]) -> None:
     pairs: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row["pair"] and row["phenomenon"] in ("plain", "negation"):
@@ -83,7 +93,7 @@ def test_negating_a_sentence_often_turns_its_stance(model: TaskModel, rows: list
     ]
     told = [labels(model, [as_example(row) for row in pair]) for pair in asked]
     assert len(asked) >= 30
-    assert sum(one != other for one, other in told) / len(told) >= MIN_NEGATED
+    assert sum(one != other for one, other in told) / len(told) >= MIN_NEGATED[origin]
 
 
 def test_praise_of_another_in_the_next_sentence_does_not_leak(model: TaskModel, rows: list[dict[str, Any]]) -> None:

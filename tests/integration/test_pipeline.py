@@ -13,7 +13,17 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-PARTS = ("configs", "seeds", "models/separator", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".gitignore", "pipeline")
+PARTS = (
+    "configs",
+    "seeds",
+    "models/separator",
+    "models/stance",
+    "dvc.yaml",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".gitignore",
+    "pipeline",
+)
 
 
 def run(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
