@@ -90,10 +90,13 @@ class Network(nn.Module):
         return {name: one for name, one in self.named_parameters() if one.requires_grad}
 
     def take(self, learnt: Mapping[str, NDArray[np.float16]]) -> None:
-        """Fold what was learnt into the encoder, ready to answer; it cannot learn on."""
+        """Go on from what was learnt."""
         with torch.no_grad():
             for name, one in self.learnt().items():
                 one.copy_(torch.from_numpy(learnt[name].astype(np.float32)))
+
+    def freeze(self) -> None:
+        """Fold the changes into the encoder, ready to answer; it cannot learn on."""
         for parent in list(self.encoder.modules()):
             for name, child in list(parent.named_children()):
                 if isinstance(child, LowRank):
@@ -103,10 +106,11 @@ class Network(nn.Module):
 
 def train(
     network: Network, pairs: Sequence[Pair], member: NDArray[np.bool_], weights: NDArray[np.float32], schedule: Schedule
-) -> None:
-    """Teach the network which pair has which label, (n, n_labels); `weights` has one number a label."""
+) -> dict[str, NDArray[np.float32]]:
+    """What the network learns of which pair has which label, (n, n_labels); `weights` has one number a label."""
     with seeded(schedule.seed):
         _train(network, pairs, torch.from_numpy(member.astype(np.float32)), _loss(weights, schedule), schedule)
+    return {name: one.detach().numpy().copy() for name, one in network.learnt().items()}
 
 
 @contextmanager

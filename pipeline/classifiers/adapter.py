@@ -39,7 +39,8 @@ class AdapterConfig(Config):
 
     `balance` is the power of a label's rarity that weighs it in the loss (0 not at all, 1 fully), `averaging` how much of the running
     mean of the weights a step keeps (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises;
-    `precision` that of the forward pass while learning, `auto` for bfloat16 where the processor has it.
+    `precision` that of the forward pass while learning, `auto` for bfloat16 where the processor has it. With a `stand_in` the network
+    learns `stand_in_epochs` more, at their own rate, in which the target goes by that name, and so it does when asked; null asks by its name.
     """
 
     kind: Literal["adapter"]
@@ -58,6 +59,9 @@ class AdapterConfig(Config):
     averaging: float = Bounds(ge=0, lt=1)
     balance: float = Bounds(ge=0, le=1)
     precision: Literal["auto", "float32", "bfloat16"]
+    stand_in: str | None
+    stand_in_epochs: int = Bounds(ge=0)
+    stand_in_learning_rate: float = Bounds(gt=0)
 
 
 @dataclass(slots=True)
@@ -99,7 +103,7 @@ class AdapterClassifier:
         """One logit an example and label; each distinct pair is asked once."""
         from pipeline.classifiers.adapted import logits
 
-        makes = self._pairs()
+        makes = self._pairs(self.config.stand_in)
         pairs = [makes.pair(example) for example in examples]
         distinct = list(dict.fromkeys(pairs))
         place = {pair: i for i, pair in enumerate(distinct)}
@@ -156,7 +160,9 @@ class AdapterClassifier:
     def _learn(self, examples: Sequence[Example], member: NDArray[np.bool_]) -> None:
         from pipeline.classifiers import adapted
 
-        settings, makes, network = self.config, self._pairs(), self._fresh()
+        settings, network = self.config, self._fresh()
+        n = np.maximum(1, member.sum(axis=0))
+        weights = ((n.sum() / len(n) / n) ** settings.balance).astype(np.float32)
         schedule = adapted.Schedule(
             settings.epochs,
             settings.batch_size,
@@ -170,14 +176,21 @@ class AdapterClassifier:
             self.multi_label,
             self.seed,
         )
-        n = np.maximum(1, member.sum(axis=0))
-        weights = (n.sum() / len(n) / n) ** settings.balance
-        adapted.train(network, [makes.pair(one) for one in examples], member, weights.astype(np.float32), schedule)
-        self.adapter_ = {name: one.detach().numpy().astype(np.float16) for name, one in network.learnt().items()}
+        named, asked = self._pairs(None), self._pairs(settings.stand_in)
+        self._keep(adapted.train(network, [named.pair(one) for one in examples], member, weights, schedule))
+        if settings.stand_in is not None and settings.stand_in_epochs:
+            rate = settings.stand_in_learning_rate
+            schedule = replace(schedule, epochs=settings.stand_in_epochs, learning_rate=rate, head_learning_rate=rate)
+            network.take(self.adapter_)
+            self._keep(adapted.train(network, [asked.pair(one) for one in examples], member, weights, schedule))
+
+    def _keep(self, learnt: dict[str, NDArray[np.float32]]) -> None:
+        """What was learnt, as it is saved; the network that answers is made of that."""
+        self.adapter_ = {name: one.astype(np.float16) for name, one in learnt.items()}
         self._network = None
 
-    def _pairs(self) -> PairMaker:
-        return PairMaker(self.encoder_.tokenizer, self.config.max_tokens, self.config.max_target_tokens)
+    def _pairs(self, stand_in: str | None) -> PairMaker:
+        return PairMaker(self.encoder_.tokenizer, self.config.max_tokens, self.config.max_target_tokens, stand_in)
 
     def _fresh(self) -> Network:
         """A network of which nothing is learnt yet, the same for a seed."""
@@ -190,8 +203,10 @@ class AdapterClassifier:
     def _ready(self) -> Network:
         """The network with what was learnt, as it was saved."""
         if self._network is None:
-            self._network = self._fresh()
-            self._network.take(self.adapter_)
+            network = self._fresh()
+            network.take(self.adapter_)
+            network.freeze()
+            self._network = network
         return self._network
 
 

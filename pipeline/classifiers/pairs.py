@@ -3,7 +3,8 @@
     [CLS] target [SEP] text before [OPEN] target [CLOSE] text after [SEP]
 
 A target that the text does not name is a claim about it: `[CLS] claim [SEP] text [SEP]`, of a long text the passages that repeat most
-of the claim. What does not fit is cut where it is furthest from the target.
+of the claim. What does not fit is cut where it is furthest from the target. With a stand-in the target goes by that name wherever it is
+named, so that who it is says nothing about what is said of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.classifiers import claim_cues
-from pipeline.classifiers.target import mention_of
+from pipeline.classifiers.target import mention_of, mention_pattern
 from pipeline.document import Example
 
 OPEN, CLOSE = -1, -2  # no rows of the encoder's vocabulary: the network learns vectors for them
@@ -29,11 +30,15 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class PairMaker:
-    """Pairs of at most `max_tokens` tokens, of which the target takes at most `max_target_tokens`, once in front and once in place."""
+    """Pairs of at most `max_tokens` tokens, of which the target takes at most `max_target_tokens`, once in front and once in place.
+
+    `stand_in` is the name that a target named in the text goes by, null for its own.
+    """
 
     tokenizer: Any
     max_tokens: int
     max_target_tokens: int
+    stand_in: str | None = None
 
     def pair(self, example: Example) -> Pair:
         """The pair of an example; without target its text alone."""
@@ -41,13 +46,11 @@ class PairMaker:
         if mention is None:
             return self._claim(example)
         start, end = mention
-        named = self._ids(example.text[start:end])[: self.max_target_tokens]
+        named = self._ids(self.stand_in or example.text[start:end])[: self.max_target_tokens]
         room = self.max_tokens - 2 * len(named) - 5
         reach = 12 * self.max_tokens
-        before, after = (
-            self._ids(example.text[max(0, start - reach) : start]),
-            self._ids(example.text[end : end + reach]),
-        )
+        before = self._ids(self._anonymous(example.text[max(0, start - reach) : start], example))
+        after = self._ids(self._anonymous(example.text[end : end + reach], example))
         n_before = min(len(before), max(room // 2, room - len(after)))
         before, after = before[len(before) - n_before :], after[: room - n_before]
         first = [self._first, *named, self._last]
@@ -64,6 +67,12 @@ class PairMaker:
             text = self._ids(best[: 12 * self.max_tokens]) or text
         first = [self._first, *claim, self._last]
         return _joined(first, [*text[:room], self._last], (1, len(first) - 1) if claim else (0, 1))
+
+    def _anonymous(self, text: str, example: Example) -> str:
+        """A part of the text, the target's name in it replaced by the stand-in."""
+        if self.stand_in is None or not example.target:
+            return text
+        return mention_pattern(example.target).sub(lambda _: self.stand_in or "", text)
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids

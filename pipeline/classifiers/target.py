@@ -88,12 +88,13 @@ def mention_of(example: Example) -> tuple[int, int] | None:
     """Where the target stands in the text: the span given, else its first whole-word mention in any case, else None."""
     if example.span is not None and 0 <= example.span[0] < example.span[1] <= len(example.text):
         return example.span
-    found = _mention_pattern(example.target).search(example.text) if example.target else None
+    found = mention_pattern(example.target).search(example.text) if example.target else None
     return found.span() if found else None
 
 
 @cache
-def _mention_pattern(target: str) -> re.Pattern[str]:
+def mention_pattern(target: str) -> re.Pattern[str]:
+    """What finds a name, literally, as whole words in any case."""
     return re.compile(rf"(?<!\w){re.escape(target.strip())}(?!\w)" if target.strip() else r"(?!)", re.IGNORECASE)
 
 
@@ -155,7 +156,7 @@ def _around(example: Example, field: Literal["sentence", "near", "before", "afte
 def _masked(example: Example) -> tuple[View, tuple[int, int] | None]:
     """The text with every mention of the target replaced by the mask, and where the marked one is in it."""
     mention = mention_of(example)
-    spans = {found.span() for found in _mention_pattern(example.target or "").finditer(example.text)}
+    spans = {found.span() for found in mention_pattern(example.target or "").finditer(example.text)}
     if mention is not None:
         spans = {span for span in spans if span[1] <= mention[0] or span[0] >= mention[1]} | {mention}
     pieces, origins, at, n, marked = [], [], 0, 0, None

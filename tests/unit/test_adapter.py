@@ -28,6 +28,7 @@ def config(encoder: Path, **changes: Any) -> AdapterConfig:
         "kind": "adapter", "encoder": str(encoder), "rank": 4, "max_tokens": 24, "max_target_tokens": 4, "epochs": 60, "batch_size": 4,
         "learning_rate": 0.01, "head_learning_rate": 0.01, "warm_up": 0.1, "weight_decay": 0.0, "label_smoothing": 0.0, "dropout": 0.0,
         "averaging": 0.5, "balance": 0.5, "precision": "float32",
+        "stand_in": None, "stand_in_epochs": 1, "stand_in_learning_rate": 0.01,
     }  # fmt: skip
     return AdapterConfig.model_validate(settings | changes)
 
@@ -151,3 +152,10 @@ def test_a_claim_that_the_text_does_not_name_is_read_at_its_own_words(encoder: P
     makes = PairMaker(Encoder(str(encoder), 24, 1, 4, None).tokenizer, 24, 4)
     pair = makes.pair(Example("c", "The judge was attacked by Tarvia.", target="Tarvia praised the judge"))
     assert pair.on == (1, 5) and OPEN not in pair.ids
+
+
+def test_with_a_stand_in_the_name_says_nothing_wherever_it_stands(encoder: Path) -> None:
+    fitted = AdapterClassifier(config(encoder, epochs=2, stand_in="judge"), multi_label=False, seed=1).fit(TRAIN, GOLD)
+    one = example("Norvania was praised by Norvania.", "Norvania", "favour")
+    other = example("Tarvia was praised by Tarvia.", "Tarvia", "favour")
+    np.testing.assert_array_equal(fitted.scores([one]), fitted.scores([other]))
