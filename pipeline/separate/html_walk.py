@@ -169,11 +169,13 @@ class _Walker:
         """Leave the innermost element."""
         frame = self.frames.pop()
         if frame.block != self.frames[-1].block:
-            self.end_line()
+            if self.pieces:
+                self.end_line()
             self.blocks.end[frame.block] = len(self.lines)
 
     def _open_block(self, tag: str, look: str, own: int, parent: int) -> int:
-        self.end_line()
+        if self.pieces:
+            self.end_line()
         blocks = self.blocks
         number = len(blocks.tag)
         blocks.tag.append(tag)
@@ -197,7 +199,14 @@ class _Walker:
 
 
 def _line(text: str, spans: list[tuple[_Frame, int, int]]) -> WalkedLine:
-    first, _, depth = spans[0]
+    first, n_first, depth = spans[0]
+    is_linked = first.link > 0
+    if len(spans) == 1:
+        n_link, n_strong = n_first * is_linked, n_first if first.inline & _STRONG else 0
+        return WalkedLine(
+            text, first.block, first.marks, first.near, first.inline, depth, n_first, n_link, n_strong,
+            int(is_linked), is_linked, is_linked, first.is_hidden,
+        )  # fmt: skip
     n_chars = n_link_chars = n_strong_chars = 0
     inline = 0
     links: set[int] = set()
