@@ -30,7 +30,7 @@ from pipeline.tally import Tally, known_words, tally_answers, tally_fresh_words
 
 TaskKind: TypeAlias = Literal["single", "multi", "target"]
 Array = NDArray[np.float64]
-FORMAT = 1
+FORMAT = 2
 _UNLISTED = ("model.json", "README.md")  # the list itself, and a model card, which is not read
 
 
