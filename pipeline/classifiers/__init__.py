@@ -14,6 +14,7 @@ from pydantic import Field
 from pipeline.classifiers.adapter import AdapterClassifier, AdapterConfig
 from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
 from pipeline.classifiers.ensemble import EnsembleClassifier, EnsembleConfig
+from pipeline.classifiers.fewshot import FewShotClassifier, FewShotConfig
 from pipeline.classifiers.labels import Labels
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
 from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
@@ -22,7 +23,7 @@ from pipeline.document import Example
 from pipeline.errors import ArtifactError
 
 ClassifierConfig: TypeAlias = Annotated[
-    LinearConfig | EmbeddingConfig | MarkedConfig | AdapterConfig | TransformerConfig | EnsembleConfig,
+    LinearConfig | EmbeddingConfig | FewShotConfig | MarkedConfig | AdapterConfig | TransformerConfig | EnsembleConfig,
     Field(discriminator="kind"),
 ]
 
@@ -57,6 +58,8 @@ def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifi
             return LinearClassifier(config, multi_label, seed)
         case EmbeddingConfig():
             return EmbeddingClassifier(config, multi_label, seed)
+        case FewShotConfig():
+            return FewShotClassifier(config, multi_label, seed)
         case MarkedConfig():
             return MarkedClassifier(config, multi_label, seed)
         case TransformerConfig():
@@ -82,6 +85,8 @@ def load(folder: Path) -> Classifier:
             return LinearClassifier.load(folder)
         case "embedding":
             return EmbeddingClassifier.load(folder)
+        case "fewshot":
+            return FewShotClassifier.load(folder)
         case "marked":
             return MarkedClassifier.load(folder)
         case "transformer":

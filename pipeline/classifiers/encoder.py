@@ -142,6 +142,14 @@ class Encoder:
         model: Any = AutoModel.from_pretrained(encoder_folder(self.name), use_safetensors=True)
         return model.float().eval()
 
+    def use(self, model: Any) -> None:
+        """Encode with this network from now on, a changed copy of `own_model`; only without a cache, which knows the original."""
+        self._model = model
+
+    def loaded(self) -> tuple[Any, Any]:
+        """The tokenizer and the network in use."""
+        return self._load()
+
     def _load(self) -> tuple[Any, Any]:
         if self._model is None:
             self._model = self.own_model()

