@@ -68,7 +68,7 @@ class Columns:
         after = np.bincount(place, weights=np.where(kept, rows.data**2, 0.0), minlength=len(before))
         longer = np.sqrt(before / np.maximum(after, TINY))
         answer = sparse.csr_array(
-            (np.where(kept, rows.data * longer[place], 0.0), rows.indices, rows.indptr), rows.shape
+            (np.where(kept, rows.data * longer[place], 0.0), rows.indices.copy(), rows.indptr.copy()), rows.shape
         )
         answer.eliminate_zeros()
         return answer
