@@ -56,15 +56,11 @@ class FewShotClassifier:
     config: FewShotConfig
     multi_label: bool
     seed: int
+    classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
     inner_: EmbeddingClassifier = field(init=False)
 
     def __post_init__(self) -> None:
         self.inner_ = EmbeddingClassifier(self.config.embedding(), self.multi_label, self.seed)
-
-    @property
-    def classes_(self) -> NDArray[np.str_]:
-        """The labels, in the order of the columns."""
-        return self.inner_.classes_
 
     def fit(self, examples: Sequence[Example], y: Labels) -> Self:
         """Itself, fitted.
@@ -77,6 +73,7 @@ class FewShotClassifier:
         texts = [view_text(example, self.config.field, self.config.window) for example in examples]
         self.inner_.encoder_.use(taught(self.inner_.encoder_, texts, member, self.config, self.seed))
         self.inner_.fit(examples, y)
+        self.classes_ = self.inner_.classes_
         return self
 
     def out_of_fold(self, examples: Sequence[Example], y: Labels, folds: NDArray[np.int64] | None) -> Array:
@@ -88,12 +85,12 @@ class FewShotClassifier:
         answers = np.full((len(examples), len(everyone)), np.nan)
         merged = np.empty(0, np.int64) if folds is None else folds % self.config.n_folds
         for fold in np.unique(merged):
-            rest, out = np.flatnonzero(merged != fold).tolist(), np.flatnonzero(merged == fold).tolist()
+            rest, out = (np.flatnonzero(mine).tolist() for mine in (merged != fold, merged == fold))
             labels = cast(Labels, [y[i] for i in rest])
             if len(set(labels)) < 2:
                 continue
             self.fit([examples[i] for i in rest], labels)
-            known = np.searchsorted(everyone, self.classes_)
+            known = np.searchsorted(everyone, self.classes_).tolist()
             answers[np.ix_(out, known)] = self.predict_proba([examples[i] for i in out])
         self.fit(examples, y)
         return answers if folds is not None else np.empty((0, len(everyone)))
@@ -129,6 +126,7 @@ class FewShotClassifier:
         header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
         loaded = cls(FewShotConfig.model_validate(header["config"]), header["multi_label"], header["seed"])
         loaded.inner_ = EmbeddingClassifier.load(folder / HEAD)
+        loaded.classes_ = loaded.inner_.classes_
         model = loaded.inner_.encoder_.own_model()
         missing, unexpected = model.load_state_dict(load_file(folder / WEIGHTS), strict=False)
         if unexpected or any(not _is_frozen(name) for name in missing):
