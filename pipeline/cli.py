@@ -217,7 +217,9 @@ def register(
 
     began, champion = time.monotonic(), home() / "models" / task
     if rollback:
-        stage.roll_back(champion)
+        digest = stage.roll_back(champion)
+        log.info("register %s: the champion is %s again", task, digest[:8])
+        runs.log_rollback(task, digest)
         return
     settings = load_task(task, _config_dir(config_dir), overrides or [])
     config = stage.Config.load(_settings("register.yaml", config_dir))
@@ -226,7 +228,7 @@ def register(
         config, task, settings, _source(config_dir), inputs, champion, Path("artifacts/register") / task
     )
     _done(stage.summary(task, decision, began))
-    runs.log_decision(task, decision)
+    runs.log_decision(task, decision, Path("artifacts/register") / task)
 
 
 @app.command()

@@ -14,13 +14,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.artifacts import replacing, write_json
+from pipeline import tracking
+from pipeline.artifacts import read_json, replacing, write_json, write_text
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.config import Config as BaseConfig
 from pipeline.document import Summary
 from pipeline.errors import ArtifactError, GateError
 from pipeline.evaluate import promised
 from pipeline.examples import Examples, Source, load_examples
+from pipeline.report import model_card
 from pipeline.rescoring import answer_array, label_names, true_array
 from pipeline.significance import Verdict, compare_predictions
 from pipeline.task import TaskConfig
@@ -61,7 +63,14 @@ def run(
     if decision.outcome == "promoted":
         promote(inputs, champion, decision)
     write_json(asdict(decision), output / "decision.json")
+    write_text(card(name, inputs, decision), output / "model_card.md")
     return decision
+
+
+def card(name: str, inputs: Path, decision: Decision) -> str:
+    """The challenger's model card, from what `train` and `evaluate` wrote of it."""
+    training, metrics = read_json(inputs / "training.json"), read_json(inputs / "metrics.json")
+    return model_card(name, training, metrics, asdict(decision), tracking.provenance())
 
 
 def check_minimum(name: str, task: TaskConfig, value: float) -> None:
@@ -117,8 +126,8 @@ def promote(inputs: Path, champion: Path, decision: Decision) -> None:
         shutil.copytree(inputs / "model", temporary)
 
 
-def roll_back(champion: Path) -> None:
-    """Put the previous champion back.
+def roll_back(champion: Path) -> str:
+    """The digest of the previous champion, which is back in its place; the one it replaces is kept as the previous one.
 
     Raises:
         ArtifactError: there is none.
@@ -126,8 +135,15 @@ def roll_back(champion: Path) -> None:
     previous = champion.with_name(f".{champion.name}.previous")
     if not previous.is_dir():
         raise ArtifactError(f"{champion}: no previous champion is kept")
-    with replacing(champion) as temporary:
-        shutil.copytree(previous, temporary)
+    digest = TaskModel.load(previous).digest
+    with replacing(previous) as kept:
+        if champion.is_dir():
+            shutil.copytree(champion, kept)
+        with replacing(champion) as temporary:
+            shutil.copytree(previous, temporary)
+        if not kept.is_dir():
+            shutil.copytree(champion, kept)
+    return digest
 
 
 def summary(name: str, decision: Decision, began: float) -> Summary:

@@ -13,7 +13,7 @@ from pipeline.evaluate import Evaluated
 from pipeline.register import Decision
 from pipeline.task import TaskConfig
 
-MAX_VARIED_CHARS = 60
+MAX_VARIED_CHARS = 24
 
 
 def log_training(
@@ -83,16 +83,27 @@ def run_name(task: str, result: str, settings: TaskConfig, varied: str, model: s
 
 
 def what_varied(overrides: Sequence[str]) -> str:
-    """The settings given by `--set` as a run's name has them: last part of the key and value, data paths left out."""
-    pairs = [one.partition("=") for one in overrides if not one.startswith(("data.train", "data.test"))]
-    told = ", ".join(f"{key.rpartition('.')[2]}={value.strip()}" for key, _, value in pairs)
-    return told if len(told) <= MAX_VARIED_CHARS else f"{told[:MAX_VARIED_CHARS]}…"
+    """The settings given by `--set` as a run's name has them: last part of the key and value, those that change no model left out."""
+    pairs = [
+        one.partition("=")
+        for one in overrides
+        if not one.startswith(("data.train", "data.test", "gate.", "evaluation."))
+    ]
+    return ", ".join(
+        f"{key.rpartition('.')[2]}={value.strip() if len(value) <= MAX_VARIED_CHARS else '…'}"
+        for key, _, value in pairs
+    )
 
 
-def log_decision(name: str, decision: Decision, card: str = "") -> None:
-    """Say in the registry what became of the challenger; the model card is the version's description."""
+def log_decision(name: str, decision: Decision, output: Path) -> None:
+    """Say in the registry what became of the challenger; its model card is the version's description, and in its run."""
     if decision.outcome == "unchanged":
         return
+    card = output / "model_card.md"
+    key = tracking.last_key(name)
+    tracking.log_run(
+        tracking.RunRecord(key=key, tags={"task": name, "decision": decision.outcome}, artifacts={card.name: card})
+    )
     tags = {
         "decision": decision.outcome,
         "reason": decision.reason,
@@ -100,7 +111,7 @@ def log_decision(name: str, decision: Decision, card: str = "") -> None:
         **tracking.provenance(),
     }
     is_champion = decision.outcome == "promoted"
-    tracking.register_version(name, tracking.last_key(name), tags, is_champion=is_champion, description=card)
+    tracking.register_version(name, key, tags, is_champion=is_champion, description=card.read_text("utf-8"))
 
 
 def log_rollback(name: str, digest: str) -> None:
