@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ COLUMNS = (
     "boilerplate", "n_boilerplate_lines",
 )  # fmt: skip
 SPLITS = ("train", "calibration", "validation", "test")
+_CURES = {"source": "set by: source", "day": "set by: time"}
 
 
 class Shares(BaseConfig):
@@ -43,10 +44,19 @@ class Shares(BaseConfig):
 
 
 class Gate(BaseConfig):
-    """The most pairs of each sort that may stand across two splits before the stage fails."""
+    """The most pairs of each sort that may stand across two splits before the stage fails; null does not ask.
+
+    A source, or a day of a corpus, that has documents in two splits is one pair, by its first document in each.
+    """
 
     exact: int = Field(ge=0)
     near_duplicate: int = Field(ge=0)
+    source: int | None = Field(ge=0)
+    day: int | None = Field(ge=0)
+
+    def limits(self) -> dict[str, int]:
+        """The limits that are asked for, by sort."""
+        return {sort: limit for sort, limit in self.model_dump().items() if limit is not None}
 
 
 class Config(BaseConfig):
@@ -64,7 +74,7 @@ def run(config: Config, inputs: Path, output: Path) -> Summary:
     began = time.monotonic()
     rows = read_table(inputs / "documents.parquet").to_list()
     splits = assign(rows, config)
-    leaks = find_leaks(rows, splits)
+    leaks = find_leaks(rows, splits, config.gate.limits())
     with replacing(output / "leaks.jsonl") as temporary, temporary.open("wb") as out:
         out.writelines(json_line(leak) for leak in leaks)
     check_gate(leaks, config.gate, output / "leaks.jsonl")
@@ -115,29 +125,35 @@ def merged_groups(rows: Sequence[dict[str, Any]], *, by_source: bool) -> list[st
     return [root(f"group:{row['corpus']}:{row['group'] or row['id']}") for row in rows]
 
 
-def find_leaks(rows: Sequence[dict[str, Any]], splits: Sequence[str]) -> list[dict[str, str]]:
-    """Pairs of documents of one near-duplicate group that stand in two splits; of many in a group, one pair for two splits."""
-    members: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        members[row["corpus"], row["group"] or row["id"]].append(index)
+def find_leaks(
+    rows: Sequence[dict[str, Any]], splits: Sequence[str], sorts: Collection[str] = ("exact", "near_duplicate")
+) -> list[dict[str, str]]:
+    """Pairs that stand in two splits: of one near-duplicate group, and where asked of one source or one day.
+
+    Of many documents that share it, one pair for two splits.
+    """
+    found = _pairs(rows, splits, "group", [row["group"] or row["id"] for row in rows])
+    for sort, key in (("source", "source"), ("day", "date")):
+        if sort in sorts:
+            found += _pairs(rows, splits, sort, [(row[key] or "")[: 10 if sort == "day" else None] for row in rows])
+    return found
+
+
+def _pairs(
+    rows: Sequence[dict[str, Any]], splits: Sequence[str], sort: str, shared: Sequence[str]
+) -> list[dict[str, str]]:
+    members: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for index, (row, value) in enumerate(zip(rows, shared, strict=True)):
+        if value:
+            members[row["corpus"], value].setdefault(splits[index], index)
     found = []
-    for indices in members.values():
-        first = {}
-        for index in indices:
-            first.setdefault(splits[index], index)
+    for (corpus, value), first in members.items():
         for one, other in combinations(sorted(first), 2):
             a, b = rows[first[one]], rows[first[other]]
-            sort = "exact" if (a["text"] or "").split() == (b["text"] or "").split() else "near_duplicate"
-            found.append(
-                {
-                    "sort": sort,
-                    "corpus": a["corpus"],
-                    "id_a": a["id"],
-                    "split_a": one,
-                    "id_b": b["id"],
-                    "split_b": other,
-                }
-            )
+            same = (a["text"] or "").split() == (b["text"] or "").split()
+            named = ("exact" if same else "near_duplicate") if sort == "group" else sort
+            pair = {"sort": named, "corpus": corpus, "id_a": a["id"], "split_a": one, "id_b": b["id"], "split_b": other}
+            found.append(pair if sort == "group" else pair | {"value": value})
     return found
 
 
@@ -147,12 +163,12 @@ def check_gate(leaks: Iterable[dict[str, str]], gate: Gate, written: Path) -> No
     Raises:
         GateError: more pairs across splits than the gate allows.
     """
-    for sort, allowed in (("exact", gate.exact), ("near_duplicate", gate.near_duplicate)):
+    for sort, allowed in gate.limits().items():
         n_found = sum(leak["sort"] == sort for leak in leaks)
         if n_found > allowed:
             raise GateError(
                 f"split: {n_found} {sort} pairs stand across splits, {allowed} allowed; they are in {written}: "
-                "drop one of each, or set keep_given: false in configs/split.yaml"
+                f"{_CURES.get(sort, 'drop one of each, or set keep_given: false')} in configs/split.yaml"
             )
 
 

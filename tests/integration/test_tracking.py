@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -67,7 +69,7 @@ class Server:
         ]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             try:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=2).close()
@@ -147,6 +149,38 @@ def test_a_server_that_dies_loses_nothing(
     (found,) = run_named("waits")  # type: ignore[misc]
     assert found.data.metrics["test/macro_f1"] == 0.5
     assert tracking.sync() == (0, 0)
+
+
+def test_a_server_killed_while_a_run_arrives_loses_nothing_and_doubles_nothing(
+    server: Server, project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    files = {f"part-{i:03d}.txt": project / f"part-{i:03d}.txt" for i in range(400)}
+    for path in files.values():
+        path.write_text(path.name * 100)
+    curve = [(step, step / 100) for step in range(100)]
+    large = dataclasses.replace(record(project, "torn"), artifacts=files, curves={"test/curve/x": curve})
+    arrived: list[object] = []
+    uploading = threading.Thread(target=lambda: arrived.append(tracking.log_run(large)))
+    uploading.start()
+    deadline = time.monotonic() + 120
+    while not list((server.folder / "files").rglob("part-00*.txt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    server.kill()
+    uploading.join(180)
+    assert arrived == [None], "the upload broke off"
+    assert "slugline sync" in caplog.text
+    n_before = len(list((server.folder / "files").rglob("part-*.txt")))
+    assert 0 < n_before < 400
+    server.start()
+    assert tracking.sync() == (1, 1)
+    (found,) = run_named("torn")  # type: ignore[misc]
+    assert found.info.status == "FINISHED"
+    assert len(list((server.folder / "files").rglob("part-*.txt"))) == 400
+    import mlflow
+
+    history = mlflow.MlflowClient(server.uri).get_metric_history(found.info.run_id, "test/curve/x")
+    assert sorted((point.step, point.value) for point in history) == curve
 
 
 def test_a_wrong_password_is_one_clear_line(server: Server, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,3 +70,28 @@ def test_a_given_split_is_kept_and_a_leak_across_it_fails_the_stage(tmp_path: Pa
     assert [(leak["sort"], leak["id_a"], leak["id_b"]) for leak in leaks] == [("exact", "b", "a")]
     with pytest.raises(GateError, match="1 exact pairs"):
         check_gate(leaks, CONFIG.gate, tmp_path / "leaks.jsonl")
+
+
+def test_a_source_or_a_day_on_two_sides_fails_the_stage_where_that_is_asked(tmp_path: Path) -> None:
+    rows = [
+        row("a", split="train", source="bbc", date="2024-05-01T10:00"),
+        row("b", split="test", source="bbc", date="2024-05-02"),
+        row("c", split="test", source="afp", date="2024-05-01"),
+        row("d", split="test"),
+    ]
+    splits = assign(rows, CONFIG)
+    assert find_leaks(rows, splits, CONFIG.gate.limits()) == []
+    gate = CONFIG.gate.model_copy(update={"source": 0, "day": 0})
+    leaks = find_leaks(rows, splits, gate.limits())
+    assert [(leak["sort"], leak["id_a"], leak["id_b"], leak["value"]) for leak in leaks] == [
+        ("source", "b", "a", "bbc"),
+        ("day", "c", "a", "2024-05-01"),
+    ]
+    with pytest.raises(GateError, match=r"1 source pairs.*by: source"):
+        check_gate(leaks, gate, tmp_path / "leaks.jsonl")
+    check_gate(leaks, gate.model_copy(update={"source": 1, "day": None}), tmp_path / "leaks.jsonl")
+
+
+def test_splitting_by_source_leaves_no_source_on_two_sides() -> None:
+    splits = assign(ROWS, CONFIG.model_copy(update={"by": "source"}))
+    assert [leak for leak in find_leaks(ROWS, splits, ("source",)) if leak["sort"] == "source"] == []
