@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 EXPERIMENT = "slugline"
 KEY_TAG = "slugline.key"
+KIND_TAG = "slugline.kind"
+"""What a run is: train, evaluate, compare, or other; the views filter by it."""
 HEALTH_TIMEOUT_S = 5.0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.artifacts import read_json
-from pipeline.tracking.server import KEY_TAG, connected, experiment_id, model_of_run, run_of_key
+from pipeline.tracking.server import KEY_TAG, KIND_TAG, connected, experiment_id, model_of_run, run_of_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +46,7 @@ def upload(folder: Path) -> str:
 def _found_or_created(client: MlflowClient, plain: Mapping[str, Any]) -> Any:
     if run := run_of_key(client, plain["key"]):
         return run
-    tags = {KEY_TAG: plain["key"], **plain["origin_tags"]}
+    tags = {KEY_TAG: plain["key"], KIND_TAG: "other", **plain["origin_tags"]}
     if plain["parent_key"] and (parent := run_of_key(client, plain["parent_key"])):
         tags["mlflow.parentRunId"] = parent.info.run_id
     began_ms = plain["written_ms"] - int(1000 * plain["seconds"])
