@@ -22,7 +22,7 @@ EXPERIMENT = "slugline"
 KEY_TAG = "slugline.key"
 KIND_TAG = "slugline.kind"
 """What a run is: train, evaluate, compare, or other; the views filter by it."""
-HEALTH_TIMEOUT_S = 5.0
+HEALTH_TIMEOUT_S = 15.0
 
 
 def tracking_uri() -> str:

@@ -100,6 +100,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "configs" / "tasks").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")  # a busy machine answers slowly
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     return tmp_path
 
