@@ -248,7 +248,10 @@ def score(
             "--target", help="A name that stance is asked towards, or @FILE with one a line; may be repeated."
         ),
     ] = None,
-    output: Output = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", help="A file; or Parquet parts in a folder (path ending in /) or under a URL."),
+    ] = None,
     form: Annotated[ScoreFormat | None, typer.Option("--format", show_default="by the name of -o, else table")] = None,
     engine: Annotated[Engine, typer.Option("--engine", help="local, or ray (extra [ray]).")] = Engine.LOCAL,
     ray_address: Annotated[
@@ -266,12 +269,17 @@ def score(
 ) -> None:
     """Label articles: one record each, in input order; without a path, the stage."""
     from pipeline import scoring
+    from pipeline.parts import is_parts
 
+    in_parts = output is not None and is_parts(output)
+    if in_parts and form not in (None, ScoreFormat.PARQUET):
+        raise typer.BadParameter("a folder or URL takes Parquet parts", param_hint="--format")
     request = scoring.Request(
         paths=tuple(paths or ()),
         models=tuple(models or ()),
         targets=tuple(targets or ()),
-        output=output,
+        output=Path(output) if output is not None and not in_parts else None,
+        parts=output if in_parts else None,
         form=form.value if form else None,
         engine=engine.value,
         ray_address=ray_address,

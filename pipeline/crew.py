@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
-from pathlib import Path
 
 from pipeline.document import Rejected
-from pipeline.shards import Batch, Pool, Task, Work, merged, write_shard
+from pipeline.shards import Batch, Place, Pool, Task, Work, merged
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ N_ATTEMPTS = 2
 def crew(start: Callable[[], Work], n_processes: int) -> Pool:
     """The pool of `n_processes` processes. `start` makes in each of them what answers a batch."""
 
-    def answered(tasks: Iterable[Task]) -> Iterator[Path]:
+    def answered(tasks: Iterable[Task]) -> Iterator[Place]:
         source, held = iter(tasks), deque[Task]()
         n_lost = 0
         while True:
@@ -43,20 +42,20 @@ def crew(start: Callable[[], Work], n_processes: int) -> Pool:
                 n_lost += 1
                 log.warning("score: a process was lost; its %d batches are given to new ones", len(held))
             if n_lost >= N_ATTEMPTS and held:
-                path, batch = held[0]
-                write_shard(path, _carefully(start, batch))
+                place, batch = held[0]
+                place.write(_carefully(start, batch))
                 held.popleft()
                 n_lost = 0
-                yield path
+                yield place
 
     return answered
 
 
-def _round(start: Callable[[], Work], n_processes: int, source: Iterator[Task], held: deque[Task]) -> Iterator[Path]:
+def _round(start: Callable[[], Work], n_processes: int, source: Iterator[Task], held: deque[Task]) -> Iterator[Place]:
     """Work with one set of processes until all is done; a task leaves `held` when its shard is written."""
     executor = _executor(start, n_processes)
     try:
-        waiting: deque[Future[Path]] = deque(executor.submit(_write, *task) for task in held)
+        waiting: deque[Future[Place]] = deque(executor.submit(_write, *task) for task in held)
         while True:
             while len(waiting) < 2 * n_processes and (task := next(source, None)) is not None:
                 held.append(task)
@@ -123,6 +122,6 @@ def _answer(batch: Batch) -> bytes:
     return _work(batch)
 
 
-def _write(path: Path, batch: Batch) -> Path:
-    write_shard(path, _answer(batch))
-    return path
+def _write(place: Place, batch: Batch) -> Place:
+    place.write(_answer(batch))
+    return place

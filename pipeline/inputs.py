@@ -189,7 +189,7 @@ def expand(path: str) -> list[str | Rejected]:
         DataError: there is none.
     """
     if "://" in path:
-        return [path]
+        return _url_files(path)
     if os.path.isdir(path):
         if found := _folder_files(path):
             return found
@@ -199,6 +199,23 @@ def expand(path: str) -> list[str | Rejected]:
     if matches := sorted(glob.glob(path, recursive=True)):
         return [name for one in matches for name in (_folder_files(one) if os.path.isdir(one) else [one])]
     raise DataError("no such file or folder; give a path, a glob, a URL or - for standard input", file=path)
+
+
+def _url_files(url: str) -> list[str | Rejected]:
+    """The URL, or where it ends in a slash or has wildcards the files it stands for, in order of name."""
+    if not url.endswith("/") and not re.search(r"[*\[]", url):
+        return [url]
+    import fsspec
+
+    try:
+        store, path = fsspec.core.url_to_fs(url)
+        found = store.find(path) if url.endswith("/") else store.glob(path)
+    except Exception as error:  # each kind of store has errors of its own
+        raise DataError(f"cannot be listed ({type(error).__name__}: {str(error)[:200]})", file=url) from error
+    names = [name for name in sorted(found) if _suffix(name)[0] and not PurePosixPath(name).name.startswith((".", "_"))]
+    if not names:
+        raise DataError(f"no articles there; expected files ending in {', '.join(SUFFIXES)}", file=url)
+    return [str(store.unstrip_protocol(name)) for name in names]
 
 
 def _folder_files(folder: str) -> list[str | Rejected]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import read_json, write_json
+from pipeline.artifacts import read_json, write_text
 from pipeline.errors import ArtifactError
 from pipeline.tally import Tally, labels_of, rejected, share
 
@@ -27,6 +28,11 @@ def profile_path(output: Path) -> Path:
 
 def write_profile(path: Path, models: Sequence[Path], counts: Tally) -> None:
     """Write the counts, and what they come to."""
+    write_text(profile_bytes(models, counts).decode("utf-8"), path)
+
+
+def profile_bytes(models: Sequence[Path], counts: Tally) -> bytes:
+    """The profile as it is written."""
     headers = [read_json(folder / "model.json") for folder in models]
     tasks = {header["task"]: header["digest"] for header in headers}
     plain = {
@@ -37,7 +43,7 @@ def write_profile(path: Path, models: Sequence[Path], counts: Tally) -> None:
         "models": tasks,
         "counts": dict(sorted((+counts).items())),
     }
-    write_json(plain, path)
+    return json.dumps(plain, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
 
 
 def read_profile(path: Path) -> Profile:

@@ -13,26 +13,31 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipeline.document import Rejected
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.shards import Batch, Pool, Task, Work, merged, write_shard
+from pipeline.shards import Batch, Place, Pool, Task, Work, merged
 
 N_RETRIES = 2
 OBJECT_STORE_BYTES = 512 << 20
 """Of a cluster started here: batches and answers on their way, no more."""
 
 
-def ray_pool(start: Callable[[], Work], address: str | None, n_processes: int | None) -> Pool:
-    """The pool of a Ray cluster: the one at `address`, else one on this machine of `n_processes`, by default all cores."""
+def ray_pool(
+    start: Callable[[], Work], address: str | None, n_processes: int | None, *, wants_gpu: bool = False
+) -> Pool:
+    """The pool of a Ray cluster: the one at `address`, else one on this machine of `n_processes`, by default all cores.
 
-    def answered(tasks: Iterable[Task]) -> Iterator[Path]:
+    With `wants_gpu` each process has a GPU to itself, where the cluster has any.
+    """
+
+    def answered(tasks: Iterable[Task]) -> Iterator[Place]:
         with _cluster(address, n_processes) as ray:
-            remote = ray.remote(max_retries=N_RETRIES)(_answer)
+            unit = "GPU" if wants_gpu and ray.cluster_resources().get("GPU") else "CPU"
+            remote = ray.remote(max_retries=N_RETRIES, num_gpus=int(unit == "GPU"))(_answer)
             given, source = ray.put(_Start(secrets.token_hex(8), start)), iter(tasks)
-            n_at_once = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+            n_at_once = 2 * max(1, int(ray.cluster_resources().get(unit, 1)))
             held: dict[Any, Task] = {}
             while True:
                 while len(held) < n_at_once and (task := next(source, None)) is not None:
@@ -41,9 +46,9 @@ def ray_pool(start: Callable[[], Work], address: str | None, n_processes: int | 
                     return
                 done, _ = ray.wait(list(held), num_returns=1)
                 for reference in done:
-                    path, batch = held.pop(reference)
-                    write_shard(path, _fetched(ray, remote, given, reference, batch))
-                    yield path
+                    place, batch = held.pop(reference)
+                    place.write(_fetched(ray, remote, given, reference, batch))
+                    yield place
 
     return answered
 

@@ -22,7 +22,7 @@ from pipeline.preparation import Prepared, prepare
 from pipeline.repair import Repair
 from pipeline.sentences import sentence_spans
 from pipeline.separate import Separator
-from pipeline.tally import N_APART, Tally, tally_answers, tally_documents, tally_words
+from pipeline.tally import Tally, is_sampled, tally_answers, tally_documents, tally_words
 
 
 class Config(BaseConfig):
@@ -32,6 +32,9 @@ class Config(BaseConfig):
     n_evidence: int = Field(ge=0)
     batch_articles: int = Field(ge=1)
     batch_chars: int = Field(ge=1)
+    heavy_process_mb: int = Field(ge=1)
+    part_articles: int = Field(ge=1)
+    part_chars: int = Field(ge=1)
     max_target_chars: int = Field(ge=1)
 
 
@@ -93,7 +96,7 @@ class Scorer:
         self, outcomes: Sequence[Prepared | Rejected], answers: Sequence[list[tuple[LabelPrediction, ...]]]
     ) -> Tally:
         counts = tally_documents((one.document, one.body) if isinstance(one, Prepared) else one for one in outcomes)
-        some = [one.body for one in outcomes[::N_APART] if isinstance(one, Prepared)]
+        some = [one.body for one in outcomes if isinstance(one, Prepared) and is_sampled(one.document.id)]
         for model, of_model in zip(self.models, answers, strict=True):
             counts.update(tally_answers(model.task, of_model))
             if len(model.known_words):

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from pipeline import __version__, shards
-from pipeline.artifacts import digest, json_line
-from pipeline.document import Prediction, Rejected, Summary
+from pipeline.artifacts import digest, read_json
+from pipeline.document import Article, Prediction, Rejected, Summary
 from pipeline.errors import ArtifactError, ConfigError, PipelineError
 from pipeline.home import config_file, home
 from pipeline.inputs import Limits, Meter, read_articles
-from pipeline.profile import profile_path, write_profile
+from pipeline.parts import finish, score_to_parts
+from pipeline.profile import profile_bytes, profile_path, write_profile
 from pipeline.progress import Progress
+from pipeline.records import write_records
 from pipeline.score import Config, Scorer, as_record, batches, champions
 from pipeline.tally import Tally, rejected
 
@@ -41,6 +41,7 @@ class Request:
     models: tuple[str, ...]
     targets: tuple[str, ...]
     output: Path | None
+    parts: str | None
     form: str | None
     engine: str
     ray_address: str | None
@@ -56,6 +57,7 @@ class Setting:
     models: tuple[Path, ...]
     targets: tuple[str, ...]
     n_evidence: int
+    n_at_once: int | None = None
 
     def scorer(self) -> Scorer:
         """The scorer, its models loaded."""
@@ -63,7 +65,7 @@ class Setting:
 
     def start(self) -> shards.Work:
         """What answers a batch, with the models loaded."""
-        return partial(_answer, self.scorer())
+        return partial(_answer, self.scorer(), self.n_at_once)
 
 
 def run(request: Request) -> int:
@@ -77,8 +79,11 @@ def run(request: Request) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         setting = Setting(tuple(find_models(request.models, Path(scratch))), _all_targets(request.targets), n_evidence)
         progress = Progress(Meter())
-        articles = batches(read_articles(paths, limits, progress.meter), config.batch_articles, config.batch_chars)
-        if output is not None and (output.is_file() or not output.exists() or output.is_dir()):
+        read = read_articles(paths, limits, progress.meter)
+        articles = batches(read, config.batch_articles, config.batch_chars)
+        if request.parts:
+            _to_parts(read, setting, request, config, progress)
+        elif output is not None and (output.is_file() or not output.exists() or output.is_dir()):
             _to_file(articles, setting, request, output, config, progress)
         elif request.engine == "ray":
             raise ConfigError("--engine ray writes to a file; give one with -o")
@@ -153,7 +158,11 @@ def answers(scorer: Scorer, batch: shards.Batch) -> tuple[list[Prediction], Tall
         return scorer.score_and_count([Rejected(batch[0].id, "failed", reason)])
 
 
-def _answer(scorer: Scorer, batch: shards.Batch) -> bytes:
+def _answer(scorer: Scorer, n_at_once: int | None, batch: shards.Batch) -> bytes:
+    """The content of a shard; a large batch is scored in smaller ones."""
+    if n_at_once is not None and len(batch) > n_at_once:
+        some = [batch[i : i + n_at_once] for i in range(0, len(batch), n_at_once)]
+        return shards.merged([_answer(scorer, None, one) for one in some])
     predictions, counts = answers(scorer, batch)
     return shards.encode(counts, map(as_record, predictions))
 
@@ -171,7 +180,7 @@ def _to_file(
     if output.is_dir():
         raise ConfigError(f"{output}: is a folder; give -o the name of a file")
     first = next(articles, [])
-    pool = _pool(setting, request, is_small=len(first) < config.batch_articles)
+    pool = _pool(setting, request, config, is_small=len(first) < config.batch_articles)
     try:
         with shards.begun(output, _manifest(setting, request, config)) as job:
             paths = job.fill(chain([first] if first else [], articles), pool, progress)
@@ -183,18 +192,52 @@ def _to_file(
         ) from error
 
 
-def _pool(setting: Setting, request: Request, *, is_small: bool) -> shards.Pool:
+def _to_parts(
+    read: Iterator[Article | Rejected], setting: Setting, request: Request, config: Config, progress: Progress
+) -> None:
+    """Score into a folder of Parquet parts."""
+    assert request.parts is not None
+    articles = batches(read, config.part_articles, config.part_chars)
+    first = next(articles, [])
+    setting = replace(setting, n_at_once=config.batch_articles)
+    pool = _pool(setting, request, config, is_small=len(first) < config.batch_articles)
+    manifest = {**_manifest(setting, request, config), "part_articles": config.part_articles}
+    try:
+        score_to_parts(request.parts, chain([first] if first else [], articles), pool, manifest, progress)
+        finish(request.parts, profile_bytes(setting.models, progress.tally))
+    except OSError as error:
+        raise ArtifactError(
+            f"{request.parts}: cannot be written ({error.strerror or error}); run the same command again when it can"
+        ) from error
+
+
+def _pool(setting: Setting, request: Request, config: Config, *, is_small: bool) -> shards.Pool:
     """Who scores: this process where there is little to do, else several, or Ray."""
     if request.engine == "ray":
         from pipeline.ray_engine import ray_pool
 
-        return ray_pool(setting.start, request.ray_address, request.n_processes)
-    n_processes = request.n_processes or len(os.sched_getaffinity(0))
+        return ray_pool(setting.start, request.ray_address, request.n_processes, wants_gpu=_is_heavy(setting.models))
+    n_processes = request.n_processes or _fitting(setting.models, config)
     if is_small or n_processes == 1:
         return shards.here(setting.start)
     from pipeline.crew import crew
 
     return crew(setting.start, n_processes)
+
+
+def _fitting(models: Sequence[Path], config: Config) -> int:
+    """As many processes as there are cores; fewer where each holds a neural model and memory is short."""
+    n_cores, meminfo = len(os.sched_getaffinity(0)), Path("/proc/meminfo")
+    if not _is_heavy(models) or not meminfo.exists():
+        return n_cores
+    found = re.search(r"MemAvailable:\s+(\d+) kB", meminfo.read_text())
+    return max(1, min(n_cores, int(found[1]) // 1024 // config.heavy_process_mb)) if found else n_cores
+
+
+def _is_heavy(models: Sequence[Path]) -> bool:
+    """Whether a model is a neural one, that loads torch and would rather have a GPU."""
+    kinds = {read_json(path)["config"]["kind"] for folder in models for path in folder.rglob("classifier.json")}
+    return not kinds <= {"linear", "ensemble"}
 
 
 def _manifest(setting: Setting, request: Request, config: Config) -> dict[str, Any]:
@@ -215,7 +258,7 @@ def _write_shards(paths: Sequence[Path], form: str, out: IO[bytes]) -> None:
     if form == "jsonl":
         shards.join(paths, out)
     else:
-        _write_records(shards.records(paths), form, out)
+        write_records(shards.records(paths), form, out)
 
 
 def _to_stream(
@@ -230,94 +273,10 @@ def _to_stream(
 
     if output is not None:
         with output.open("wb") as out:
-            _write_records(records(), request.form or "jsonl", out)
+            write_records(records(), request.form or "jsonl", out)
     elif (request.form or "table") == "table":
         from pipeline.table import show
 
         show(records(), sys.stdout)
     else:
-        _write_records(records(), request.form or "table", sys.stdout.buffer)
-
-
-def _write_records(records: Iterable[dict[str, Any]], form: str, out: Any) -> None:
-    match form:
-        case "jsonl":
-            for record in records:
-                out.write(json_line(record))
-        case "csv":
-            _write_csv(records, out)
-        case "parquet":
-            _write_parquet(records, out)
-        case _:
-            from pipeline.table import show
-
-            text = io.StringIO()
-            show(records, text)
-            out.write(text.getvalue().encode("utf-8", "replace"))
-    out.flush()
-
-
-CSV_COLUMNS = (
-    "id",
-    "task",
-    "target",
-    "label",
-    "probability",
-    "set",
-    "abstained",
-    "body_chars",
-    "boilerplate_lines",
-    "evidence",
-    "error",
-)
-
-
-def _write_csv(records: Iterable[dict[str, Any]], out: Any) -> None:
-    """One row an entry; an article without one, or that cannot be read, has one row too."""
-    text = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="", write_through=True)
-    writer: csv.DictWriter[str] = csv.DictWriter(text, CSV_COLUMNS)
-    writer.writeheader()
-    for record in records:
-        shared = {
-            "id": record["id"],
-            "body_chars": record["body_chars"],
-            "boilerplate_lines": record["boilerplate_lines"],
-        }
-        if record["error"]:
-            writer.writerow({**shared, "error": f"{record['error']['reason']}: {record['error']['message']}"})
-        for task, entries in record["predictions"].items():
-            for entry in entries or [{}]:
-                plain = {key: entry.get(key) for key in ("target", "label", "probability", "abstained")}
-                quoted = " … ".join(one["text"] for one in entry.get("evidence", ()))
-                writer.writerow(
-                    {**shared, **plain, "task": task, "set": "|".join(entry.get("set", ())), "evidence": quoted}
-                )
-    text.detach()
-
-
-def _write_parquet(records: Iterable[dict[str, Any]], out: Any) -> None:
-    """The records as rows; `predictions` and `model` as JSON, since their keys differ from job to job."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema(
-        [("id", pa.string()), ("body_chars", pa.int64()), ("boilerplate_lines", pa.int64()), ("predictions", pa.large_string()),
-         ("model", pa.string()), ("error_reason", pa.string()), ("error_message", pa.string())]
-    )  # fmt: skip
-    with pq.ParquetWriter(out, schema) as writer:
-        iterator = iter(records)
-        while rows := [row for _, row in zip(range(1000), iterator, strict=False)]:
-            writer.write_table(pa.Table.from_pylist([_parquet_row(row) for row in rows], schema))
-
-
-def _parquet_row(record: dict[str, Any]) -> dict[str, Any]:
-    error = record["error"] or {}
-    return {
-        "id": record["id"],
-        "body_chars": record["body_chars"],
-        "boilerplate_lines": record["boilerplate_lines"],
-        "predictions": json.dumps(record["predictions"]),
-        "model": json.dumps(record["model"]),
-        "error_reason": error.get("reason"),
-        "error_message": error.get("message"),
-    }
+        write_records(records(), request.form or "table", sys.stdout.buffer)

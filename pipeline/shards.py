@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 from pipeline.artifacts import json_line, read_json, write_json
 from pipeline.document import Article, Rejected
@@ -29,9 +29,39 @@ from pipeline.tally import Tally
 Batch: TypeAlias = list[Article | Rejected]
 Work: TypeAlias = Callable[[Batch], bytes]
 """Answers a batch: a JSON line with its tally, then one an article, in order."""
-Task: TypeAlias = tuple[Path, Batch]
-Pool: TypeAlias = Callable[[Iterable[Task]], Iterator[Path]]
-"""Writes the shard of every task, in any order; yields the paths of those that are done."""
+
+
+class Place(Protocol):
+    """Where the answers to a batch go."""
+
+    def write(self, content: bytes) -> None:
+        """Write them, whole or not at all."""
+        ...
+
+    def tally(self) -> Tally:
+        """The counts of what was written."""
+        ...
+
+
+Task: TypeAlias = tuple[Place, Batch]
+Pool: TypeAlias = Callable[[Iterable[Task]], Iterator[Place]]
+"""Writes the answers of every task to its place, in any order; yields the places that are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A place on this machine."""
+
+    path: Path
+
+    def write(self, content: bytes) -> None:
+        """Write, sync and rename."""
+        write_shard(self.path, content)
+
+    def tally(self) -> Tally:
+        """The counts in its first line."""
+        with self.path.open("rb") as lines:
+            return Tally(json.loads(lines.readline()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +75,7 @@ class Job:
         """The shards of all batches in order, old ones kept, the others computed by `pool`."""
         paths: list[Path] = []
         for done in pool(self._missing(batches, paths, progress)):
-            progress.add(tally(done))
+            progress.add(done.tally())
         return paths
 
     def publish(self, output: Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -63,9 +93,9 @@ class Job:
         for index, batch in enumerate(batches):
             paths.append(self.folder / f"{index:08d}-{batch_digest(batch, self.digest)}.jsonl")
             if paths[-1].exists():
-                progress.keep(tally(paths[-1]))
+                progress.keep(Shard(paths[-1]).tally())
             else:
-                yield paths[-1], batch
+                yield Shard(paths[-1]), batch
 
 
 @contextmanager
@@ -85,7 +115,12 @@ def begun(output: Path, manifest: dict[str, Any]) -> Iterator[Job]:
                 f"{output}: another job is writing it; wait for that one, or choose another -o"
             ) from None
         _check_manifest(output, folder, manifest)
-        yield Job(folder, hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest())
+        yield Job(folder, settings_digest(manifest))
+
+
+def settings_digest(manifest: dict[str, Any]) -> str:
+    """What stands for the settings of a job in the names of its shards."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _check_manifest(output: Path, folder: Path, manifest: dict[str, Any]) -> None:
@@ -144,12 +179,6 @@ def merged(parts: Sequence[bytes]) -> bytes:
     return encode(counts, ()) + b"".join(lines)
 
 
-def tally(path: Path) -> Tally:
-    """The counts of a shard."""
-    with path.open("rb") as lines:
-        return Tally(json.loads(lines.readline()))
-
-
 def join(paths: Iterable[Path], out: IO[bytes]) -> None:
     """The records of the shards one after another."""
     for path in paths:
@@ -169,12 +198,12 @@ def records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 def here(start: Callable[[], Work]) -> Pool:
     """The pool that is this process. `start` makes what answers a batch, when the first one comes."""
 
-    def answered(tasks: Iterable[Task]) -> Iterator[Path]:
+    def answered(tasks: Iterable[Task]) -> Iterator[Place]:
         work: Work | None = None
-        for path, batch in tasks:
+        for place, batch in tasks:
             work = work or start()
-            write_shard(path, work(batch))
-            yield path
+            place.write(work(batch))
+            yield place
 
     return answered
 
