@@ -37,7 +37,7 @@ def log_training(
                 "model.digest": training["model"],
                 **({"varied": varied} if varied else {}),
             },
-            artifacts={"training.json": output / "training.json"},
+            artifacts={one: output / one for one in ("training.json", "training.html")},
             datasets=(tracking.DatasetRef(_data_name(task), training["data"], training["n_train"], "training"),),
             model=output / "model",
             seconds=seconds,
