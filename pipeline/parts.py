@@ -20,6 +20,7 @@ from pipeline.shards import Batch, Pool, Task, batch_digest, settings_digest
 from pipeline.tally import Tally
 
 PART = re.compile(r"part-[0-9]{8}-[0-9a-f]{16}\.parquet")
+LEFT = re.compile(r"part-[0-9]{8}-[0-9a-f]{16}\.(parquet|[0-9]+\.tmp)$")
 JOB, PROFILE = "_job.json", "_profile.json"
 
 
@@ -75,8 +76,11 @@ def score_to_parts(
     for part in pool(missing()):
         progress.add(part.tally())
     store, root = opened(folder)
-    for name in there - wanted:  # of articles that have changed since
-        store.rm_file(f"{root}/{name}")
+    store.invalidate_cache()
+    for path in store.ls(root, detail=False):  # parts of articles that have changed since, and half-written ones
+        name = path.rpartition("/")[2]
+        if LEFT.match(name) and name not in wanted:
+            store.rm_file(path)
 
 
 def finish(url: str, profile: bytes) -> None:

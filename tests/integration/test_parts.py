@@ -55,16 +55,17 @@ def test_a_killed_job_in_parts_ends_as_one_file_has_it(folder: Path) -> None:
     output = folder / "out"
     url = f"file://{folder}/in/"
     job = start(folder, *words(url, "out/"), "--processes", "2")
-    while job.poll() is None and len(list(output.glob("part-*"))) < 2:
+    while job.poll() is None and len(list(output.glob("part-*.parquet"))) < 2:
         time.sleep(0.005)
     job.send_signal(signal.SIGKILL)
     job.communicate()
-    before = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
+    before = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*.parquet")}
     code, _, errors = finished(folder, *words(url, "out/"), "--processes", "2")
     assert code == 0, errors
-    after = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
+    after = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*.parquet")}
     assert before.items() <= after.items()
     assert len(after) == 9
+    assert sorted(path.name for path in output.iterdir()) == ["_job.json", "_profile.json", *sorted(after)]
     assert rows(output) == rows(folder / "whole.parquet")
     profile = json.loads((output / "_profile.json").read_text(encoding="utf-8"))
     assert (
