@@ -180,6 +180,9 @@ def evaluate(
     overrides: Override = None,
     model: Annotated[Path | None, typer.Option("--model", help="Evaluate this model's folder.")] = None,
     form: Annotated[str, typer.Option("--format", help="text or json: what to print.")] = "text",
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=2, help="Train and measure anew with so many seeds: mean and spread.")
+    ] = None,
 ) -> None:
     """Measure a model on its task's test examples, with 95 % intervals."""
     from pipeline import evaluate as stage
@@ -190,11 +193,14 @@ def evaluate(
     if form not in ("text", "json"):
         raise typer.BadParameter(f"expected text or json, got '{form}'", param_hint="--format")
     settings = load_task(task, _config_dir(config_dir), overrides or [])
-    output = Path("artifacts") / task
+    config, output = stage.Config.load(_settings("evaluate.yaml", config_dir)), Path("artifacts") / task
+    if seeds is not None:
+        from pipeline import seeds as repeats
+
+        repeats.show(repeats.run(config, task, settings, _source(config_dir), seeds, output), form)
+        return
     chosen = stage.latest_model(task, model, output, home() / "models")
-    found = stage.run(
-        stage.Config.load(_settings("evaluate.yaml", config_dir)), settings, _source(config_dir), chosen, output
-    )
+    found = stage.run(config, settings, _source(config_dir), chosen, output)
     _done(stage.summary(task, found))
     runs.show(found, form)
     runs.log_evaluation(task, settings, found, chosen, output)

@@ -77,7 +77,10 @@ def run(config: Config, name: str, task: TaskConfig, source: Source, output: Pat
     train = load_examples(task, "train", source)
     check_counts(train, task)
     parent, trials = tracking.new_key(), list[dict[str, Any]]()
-    tracking.log_run(tracking.RunRecord(parent, f"{name} · sweep", f"{config.n_trials} trials, not done yet."))
+    tags = {**tracking.provenance(), "task": name, "slugline.kind": "sweep"}
+    tracking.log_run(
+        tracking.RunRecord(parent, f"{name} · sweep", f"{config.n_trials} trials, not done yet.", tags=tags)
+    )
 
     def objective(trial: optuna.Trial) -> float:
         chosen = {key: suggested(trial, key, values) for key, values in config.settings.items()} if trials else {}
@@ -173,7 +176,7 @@ def _log_trial(name: str, parent: str, number: int, chosen: Mapping[str, Any], m
             f"{name} · {label} · {metric} {reached:.3f}",
             params=tracking.flat_params(chosen),
             metrics={f"sweep/{metric}": reached},
-            tags={"task": name},
+            tags={"task": name, "slugline.kind": "trial"},
             parent_key=parent,
         )
     )
