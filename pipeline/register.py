@@ -14,7 +14,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline import tracking
 from pipeline.artifacts import read_json, replacing, write_json, write_text
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.config import Config as BaseConfig
@@ -70,7 +69,7 @@ def run(
 def card(name: str, inputs: Path, decision: Decision) -> str:
     """The challenger's model card, from what `train` and `evaluate` wrote of it."""
     training, metrics = read_json(inputs / "training.json"), read_json(inputs / "metrics.json")
-    return model_card(name, training, metrics, asdict(decision), tracking.provenance())
+    return model_card(name, training, metrics, asdict(decision))
 
 
 def check_minimum(name: str, task: TaskConfig, value: float) -> None:

@@ -13,9 +13,11 @@ def model_card(
     training: Mapping[str, Any],
     metrics: Mapping[str, Any],
     decision: Mapping[str, Any],
-    origin: Mapping[str, str],
 ) -> str:
-    """A Markdown page from what `train`, `evaluate` and `register` wrote; `origin` says which commit and data it came from."""
+    """A Markdown page from what `train`, `evaluate` and `register` wrote.
+
+    Commit and lock are tags of the version, so the page is the same wherever the model is made again.
+    """
     config = training["config"]
     parts = [
         f"# Model card: {task}",
@@ -34,7 +36,6 @@ def model_card(
                 ("data", str(config["data"]["train"] or config["data"]["corpus"])),
                 ("digest of the data", training["data"]),
                 ("examples", f"{training['n_train']:,} to learn from, {training['n_held_out']:,} held out to calibrate"),
-                *sorted(origin.items()),
             ]
         ),
         "## How good it is\n" + _labels(metrics),
