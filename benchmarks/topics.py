@@ -58,7 +58,8 @@ LINEAR = {"kind": "linear", "spaces": [WORDS, TITLE], **HEAD, **BAYES}
 LINEAR_CHARS = {"kind": "linear", "spaces": [WORDS, TITLE, CHARS], **HEAD, **BAYES}
 EMBEDDING = {
     "kind": "embedding", "encoder": "minilm", "field": "all", "window": 0, "max_tokens": 256, "max_chunks": 1,
-    "batch_size": 32, "cache": "artifacts/cache/embeddings.sqlite", **HEAD, "loss": "logistic", "c": [3.0],
+    "batch_size": 32, "cache": "artifacts/cache/embeddings.sqlite", **HEAD, "loss": "logistic", "c": [30.0],
+    "tolerance": 1e-4,  # lbfgs stops by its gradient, which is small on few examples from the start
 }  # fmt: skip
 CALIBRATION = {
     "method": "temperature", "source": "folds", "n_folds": 10, "halve_folds_from": 5000, "min_held_out": 50, "coverage": 0.9, "per_class": True,
