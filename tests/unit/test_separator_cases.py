@@ -15,7 +15,8 @@ from pipeline.separate import Separator
 
 CASES_FILE = ROOT / "tests" / "fixtures" / "separator_cases.jsonl"
 MODEL_CARD = ROOT / "models" / "separator" / "README.md"
-MIN_SHARE_RIGHT = 0.92
+MIN_SHARE_OF_CASES = 0.95
+MIN_SHARE_RIGHT = 0.92  # of lines; what is reached, not what is aimed at
 MIN_CASES = 60
 
 
@@ -93,6 +94,14 @@ def failures() -> dict[str, list[str]]:
     separator = Separator.load()
     found = {case.name: wrong_lines(case, separator.separate(case.text)) for case in read_cases()}
     return {name: wrong for name, wrong in found.items() if wrong}
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the aim: the card lists what is still wrong; strict, so that reaching it is noticed"
+)
+def test_the_separator_is_right_on_nearly_all_cases(failures: dict[str, list[str]]) -> None:
+    n_cases = len(read_cases())
+    assert n_cases - len(failures) >= MIN_SHARE_OF_CASES * n_cases, failures
 
 
 def test_the_separator_is_right_on_nearly_all_lines(failures: dict[str, list[str]]) -> None:
