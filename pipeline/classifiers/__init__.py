@@ -15,6 +15,7 @@ from pipeline.classifiers.adapter import AdapterClassifier, AdapterConfig
 from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
 from pipeline.classifiers.ensemble import EnsembleClassifier, EnsembleConfig
 from pipeline.classifiers.fewshot import FewShotClassifier, FewShotConfig
+from pipeline.classifiers.hashing import HashingClassifier, HashingConfig
 from pipeline.classifiers.labels import Labels
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
 from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
@@ -23,7 +24,14 @@ from pipeline.document import Example
 from pipeline.errors import ArtifactError
 
 ClassifierConfig: TypeAlias = Annotated[
-    LinearConfig | EmbeddingConfig | FewShotConfig | MarkedConfig | AdapterConfig | TransformerConfig | EnsembleConfig,
+    LinearConfig
+    | HashingConfig
+    | EmbeddingConfig
+    | FewShotConfig
+    | MarkedConfig
+    | AdapterConfig
+    | TransformerConfig
+    | EnsembleConfig,
     Field(discriminator="kind"),
 ]
 
@@ -56,6 +64,8 @@ def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifi
     match config:
         case LinearConfig():
             return LinearClassifier(config, multi_label, seed)
+        case HashingConfig():
+            return HashingClassifier(config, multi_label, seed)
         case EmbeddingConfig():
             return EmbeddingClassifier(config, multi_label, seed)
         case FewShotConfig():
@@ -68,6 +78,11 @@ def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifi
             return AdapterClassifier(config, multi_label, seed)
         case EnsembleConfig():
             return EnsembleClassifier(config, multi_label, seed)
+
+
+def is_quick(config: ClassifierConfig) -> bool:
+    """Whether a fit costs so little that two more do not matter."""
+    return isinstance(config, LinearConfig | EmbeddingConfig | MarkedConfig | EnsembleConfig)
 
 
 def load(folder: Path) -> Classifier:
@@ -83,6 +98,8 @@ def load(folder: Path) -> Classifier:
     match kind:
         case "linear":
             return LinearClassifier.load(folder)
+        case "hashing":
+            return HashingClassifier.load(folder)
         case "embedding":
             return EmbeddingClassifier.load(folder)
         case "fewshot":

@@ -14,7 +14,7 @@ import string
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Literal, Self, TypeAlias, cast
 
 import numpy as np
@@ -62,6 +62,15 @@ def words(text: str, min_chars: int) -> list[str]:
     """The lower-cased words of a text, in order: runs of `\\w` at least `min_chars` long."""
     found = spaced(text.lower()).split()
     return found if min_chars <= 1 else [word for word in found if len(word) >= min_chars]
+
+
+def placed_words(text: str, min_chars: int) -> tuple[list[str], Ids, Ids]:
+    """As `words`, with where each starts and ends in the text (code points)."""
+    lower = text.lower()
+    found = [(start, start + len(word)) for word, start in _with_starts(spaced(lower)) if len(word) >= min_chars]
+    starts, ends = (np.array([place[i] for place in found], dtype=np.int64) for i in (0, 1))
+    spelt = [lower[start:end] for start, end in found]
+    return spelt, _to_original(text, lower, starts), _to_original(text, lower, ends)
 
 
 @dataclass(slots=True)
@@ -167,22 +176,14 @@ class WordAnalyzer:
 
     def positions(self, text: str) -> tuple[Ids, Ids, Ids]:
         """Each occurrence of a feature in one text: column, start of its first word, end of its last (code points)."""
-        found = [
-            (start, start + len(word))
-            for word, start in _with_starts(spaced(text.lower()))
-            if len(word) >= self.min_chars
-        ]
-        lower = text.lower()
-        ids = np.array([self._lookup.get(lower[start:end], -1) for start, end in found], dtype=np.int64)
-        starts = np.array([start for start, _ in found], dtype=np.int64)
-        ends = np.array([end for _, end in found], dtype=np.int64)
+        found, starts, ends = placed_words(text, self.min_chars)
+        ids = np.array([self._lookup.get(word, -1) for word in found], dtype=np.int64)
         columns, firsts, lasts = self._features(ids, np.zeros(len(ids), np.int64))
-        return columns, _to_original(text, lower, starts[firsts]), _to_original(text, lower, ends[lasts])
+        return columns, starts[firsts], ends[lasts]
 
     def _learn_words(self, texts: Sequence[str]) -> Tokens:
-        provisional: defaultdict[str, int] = defaultdict()
-        provisional.default_factory = provisional.__len__
-        batches = [_tokens(chunk, provisional.__getitem__, self.min_chars) for chunk in _chunks(texts)]
+        provisional: defaultdict[str, int] = defaultdict(count().__next__)
+        batches = [tokenized(chunk, provisional.__getitem__, self.min_chars) for chunk in chunks(texts)]
         tokens = _joined(batches)
         df = _document_frequency(tokens, len(provisional))
         kept = sorted((word, i) for word, i in provisional.items() if df[i] >= self.min_df)
@@ -194,10 +195,10 @@ class WordAnalyzer:
 
     def _known(self, texts: Sequence[str]) -> Iterator[Tokens]:
         lookup = dict(self._lookup) if self.min_chars <= 1 else {**self._lookup, **dict.fromkeys(_SINGLES, _DROPPED)}
-        for chunk in _chunks(texts):
+        for chunk in chunks(texts):
             if self.min_chars > 1:
                 lookup |= dict.fromkeys((character.lower() for character in _foreign(chunk)), _DROPPED)
-            yield _tokens(chunk, lookup.get, self.min_chars)
+            yield tokenized(chunk, lookup.get, self.min_chars)
 
     def _index(self) -> None:
         self._columns = np.full(len(self.words_) + 1, -1, dtype=np.int64)
@@ -218,7 +219,7 @@ class WordAnalyzer:
 
     def _count(self, tokens: Tokens) -> sparse.csr_array:
         columns, firsts, _ = self._features(tokens.ids, tokens.rows)
-        return _counted(tokens.rows[firsts], columns, tokens.n_texts, self.n_features)
+        return counted(tokens.rows[firsts], columns, tokens.n_texts, self.n_features)
 
     def _cut(self, counts: sparse.csr_array) -> sparse.csr_array:
         kept = _commonest(counts, self.max_features or 0)
@@ -250,8 +251,7 @@ class CharAnalyzer:
 
     def fit_counts(self, texts: Sequence[str]) -> sparse.csr_array:
         """Learns the n-grams; the counts (text x n-gram), float64."""
-        provisional: defaultdict[str, int] = defaultdict()
-        provisional.default_factory = provisional.__len__
+        provisional: defaultdict[str, int] = defaultdict(count().__next__)
 
         def grams_of(word: str) -> list[int]:
             return [provisional[gram] for gram in char_wb(word, self.min_n, self.max_n)]
@@ -304,13 +304,12 @@ class CharAnalyzer:
         self, texts: Sequence[str], grams_of: Callable[[str], list[int]], n_columns: Callable[[], int]
     ) -> sparse.csr_array:
         parts = []
-        for chunk in _chunks(texts):
-            distinct: defaultdict[str, int] = defaultdict()
-            distinct.default_factory = distinct.__len__
+        for chunk in chunks(texts):
+            distinct: defaultdict[str, int] = defaultdict(count().__next__)
             split = [text.lower().split() for text in chunk]
             ids = np.fromiter(map(distinct.__getitem__, chain.from_iterable(split)), np.int64)
             rows = np.repeat(np.arange(len(chunk)), [len(found) for found in split])
-            by_word = _counted(rows, ids, len(chunk), len(distinct))
+            by_word = counted(rows, ids, len(chunk), len(distinct))
             grams = [grams_of(word) for word in distinct]
             parts.append((by_word, grams))
         return _times_grams(parts, n_columns())
@@ -354,7 +353,8 @@ def size(matrix: sparse.csr_array) -> tuple[int, int]:
     return cast(tuple[int, int], matrix.shape)
 
 
-def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The texts in runs of about MAX_TOKENS_PER_CHUNK words."""
     start = n_chars = 0
     for i, text in enumerate(texts):
         n_chars += len(text)
@@ -365,7 +365,8 @@ def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[start:]
 
 
-def _tokens(texts: Sequence[str], get: Callable[..., int], min_chars: int) -> Tokens:
+def tokenized(texts: Sequence[str], get: Callable[..., int], min_chars: int) -> Tokens:
+    """The words of the texts as `get` numbers them: a dict's `get`, or what numbers new words in turn."""
     flat: list[str] = []
     n_by_text: list[int] = []
     learning = get.__name__ != "get"
@@ -422,7 +423,8 @@ def _runs(ordered: Ids) -> tuple[Ids, Ids]:
     return ordered[starts], np.diff(starts, append=len(ordered))
 
 
-def _counted(rows: Ids, columns: Ids, n_rows: int, n_columns: int) -> sparse.csr_array:
+def counted(rows: Ids, columns: Ids, n_rows: int, n_columns: int) -> sparse.csr_array:
+    """How often each column is met in each row, float64, sorted indices."""
     keys, n_each = _runs(np.sort(rows * max(1, n_columns) + columns))
     row_of, column_of = np.divmod(keys, max(1, n_columns))
     indptr = np.zeros(n_rows + 1, dtype=np.int64)
