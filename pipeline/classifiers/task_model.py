@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from pipeline import classifiers
-from pipeline.calibration import CalibrationConfig, Calibrator, conformal_sets, conformal_threshold, tuned_thresholds
+from pipeline.calibration import (
+    CalibrationConfig,
+    Calibrator,
+    conformal_sets,
+    conformal_threshold,
+    extrapolated,
+    tuned_thresholds,
+)
 from pipeline.classifiers.hierarchy import coherent, with_ancestors, with_parents
 from pipeline.classifiers.labels import grouped_folds
 from pipeline.document import Example, LabelPrediction
@@ -72,6 +79,7 @@ class TaskModel:
         multi_label = task_kind == "multi"
         fitted = classifiers.build(classifier, multi_label=multi_label, seed=seed)
         held_out = held_out or []
+        halves = None
         if calibration.source == "held_out" and len(held_out) >= calibration.min_held_out:
             learned = list(train)
             fitted.fit(learned, _labels(learned, multi_label))
@@ -79,9 +87,11 @@ class TaskModel:
         else:
             learned = judged = [*train, *held_out]
             y = _labels(learned, multi_label)
-            folds = grouped_folds(learned, y, calibration.folds_for(len(learned)), seed)
-            raw = fitted.out_of_fold(learned, y, folds)
-        return cls._calibrated(task, task_kind, fitted, calibration, learned, judged, raw)
+            n_folds = calibration.folds_for(len(learned))
+            if calibration.extrapolate and not multi_label and n_folds > 2 and classifiers.is_quick(classifier):
+                halves = fitted.out_of_fold(learned, y, grouped_folds(learned, y, 2, seed))
+            raw = fitted.out_of_fold(learned, y, grouped_folds(learned, y, n_folds, seed))
+        return cls._calibrated(task, task_kind, fitted, calibration, learned, judged, raw, halves)
 
     @classmethod
     def _calibrated(
@@ -93,7 +103,9 @@ class TaskModel:
         learned: Sequence[Example],
         judged: Sequence[Example],
         raw: Array,
+        halves: Array | None,
     ) -> Self:
+        """The model; `halves` are the answers to the same examples of a fit on half of them, where sets are extrapolated."""
         multi_label = task_kind == "multi"
         member = _membership(judged, fitted.classes_)
         if (
@@ -102,6 +114,7 @@ class TaskModel:
             usable = np.asarray((member & ~np.isnan(raw)).any(axis=1))
             raw, member = np.nan_to_num(raw[usable], nan=0.0), member[usable]
             judged = [example for example, is_usable in zip(judged, usable, strict=True) if is_usable]
+            halves = None if halves is None else halves[usable]
         calibrator = Calibrator(calibration.method, multi_label).fit(raw, member)
         n = len(fitted.classes_)
         given, present, absent = np.full(n, 0.5), np.zeros(n), np.ones(n)
@@ -115,9 +128,11 @@ class TaskModel:
             )
         else:
             y = member.argmax(axis=1)
-            present = conformal_threshold(
-                probabilities, y, calibration.coverage, calibration.per_class, calibration.min_positives
-            )
+            present = _set_thresholds(probabilities, y, calibration)
+            if halves is not None:
+                present = _of_a_whole_fit(
+                    present, probabilities, calibrator.apply(halves), y, calibration, len(learned)
+                )
         priors = _membership(learned, fitted.classes_).mean(axis=0)
         model = cls(task, task_kind, fitted, calibration, calibrator, given, present, absent, priors)
         model = replace(model, judged=(tuple(judged), probabilities))
@@ -254,6 +269,24 @@ class TaskModel:
     def _spelt(self, row: Array) -> dict[str, float]:
         spelt = dict(zip(self.labels, row.tolist(), strict=True))
         return spelt if self.task_kind == "multi" else with_parents(spelt)
+
+
+def _set_thresholds(probabilities: Array, y: NDArray[np.int64], settings: CalibrationConfig) -> Array:
+    return conformal_threshold(probabilities, y, settings.coverage, settings.per_class, settings.min_positives)
+
+
+def _of_a_whole_fit(
+    thresholds: Array,
+    at_folds: Array,
+    at_halves: Array,
+    y: NDArray[np.int64],
+    settings: CalibrationConfig,
+    n_learned: int,
+) -> Array:
+    """The thresholds extrapolated from halves and folds, on the examples whose class both knew."""
+    known = ~np.isnan(at_halves).any(axis=1)
+    folds, halves = (_set_thresholds(answers[known], y[known], settings) for answers in (at_folds, at_halves))
+    return extrapolated(thresholds, folds, halves, settings.folds_for(n_learned))
 
 
 def _labels(examples: Sequence[Example], multi_label: bool) -> Any:

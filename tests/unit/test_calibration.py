@@ -10,6 +10,7 @@ from pipeline.calibration import (
     Calibrator,
     conformal_sets,
     conformal_threshold,
+    extrapolated,
     fit_platt,
     fit_temperature,
     fit_temperature_and_share,
@@ -127,3 +128,12 @@ def test_many_examples_need_half_the_folds():
         per_class=False, threshold="half", min_positives=1, at_least_one=True,
     )  # fmt: skip
     assert (config.folds_for(99), config.folds_for(100)) == (10, 5)
+
+
+def test_thresholds_move_on_as_a_fit_on_all_examples_would():
+    def lacking(share_missing: float) -> np.ndarray:  # a logit that falls as 1 / examples
+        return np.array([1.0, 0.0]) / (1.0 + np.exp(-(2.0 - share_missing)))
+
+    halves, tenths, whole = lacking(2.0), lacking(10 / 9), lacking(1.0)
+    np.testing.assert_allclose(extrapolated(tenths, tenths, halves, 10), whole, rtol=1e-9)
+    assert extrapolated(tenths, tenths, np.zeros(2), 10).tolist() == tenths.tolist()

@@ -260,6 +260,16 @@ def test_held_out_examples_with_an_unseen_label_do_not_stop_calibration():
     assert model.labels == tuple(sorted(TOPICS))
 
 
+def test_sets_are_those_of_a_fit_on_all_examples():
+    plain, moved = (
+        TaskModel.fit("topic", "single", linear(), calibration(extrapolate=wanted), articles(16), None, 0)
+        for wanted in (False, True)
+    )
+    new = articles(5, seed=4)
+    np.testing.assert_array_equal(plain.predict_proba(new), moved.predict_proba(new))
+    assert (moved.set_thresholds > plain.set_thresholds).all()  # more examples, surer answers
+
+
 def test_several_labels_are_given_above_their_thresholds():
     model = fitted("multi")
     entries = model.predict([Example(id="x", text=f"{TOPICS['sport']} {TOPICS['tech']}")])[0]
