@@ -127,11 +127,14 @@ def write_rejected(rejected: Iterable[Any], path: Path) -> dict[str, int]:
 
 def json_line(value: Any) -> bytes:
     """One JSON line in UTF-8; text that UTF-8 cannot hold (lone surrogates) is escaped."""
-    line = json.dumps(value, ensure_ascii=False)
+    line = _AS_IT_IS(value)
     try:
         return line.encode("utf-8") + b"\n"
     except UnicodeEncodeError:
         return json.dumps(value).encode("ascii") + b"\n"
+
+
+_AS_IT_IS = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def digest(path: Path) -> str:

@@ -144,10 +144,8 @@ def batch_digest(batch: Batch, settings: str) -> str:
             content: tuple[str | None, ...] = ("rejected", one.id, one.reason, one.message)
         else:
             content = (one.id, one.text, one.html, one.title, one.source, one.date, one.url, one.author)
-        for part in content:
-            encoded = b"" if part is None else part.encode("utf-8", "surrogatepass")
-            whole.update(b"-" if part is None else b"%d:" % len(encoded))
-            whole.update(encoded)
+        encoded = [None if part is None else part.encode("utf-8", "surrogatepass") for part in content]
+        whole.update(b"".join([b"-" if part is None else b"%d:%b" % (len(part), part) for part in encoded]))
     return whole.hexdigest()[:16]
 
 

@@ -16,7 +16,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.document import Document, Kind, LabelPrediction, Rejected
+from pipeline.document import BODY, Document, LabelPrediction, Rejected
 
 Tally: TypeAlias = Counter[str]
 """Counts by name: `articles`, `error/REASON`, `lines/KIND`, `body/...`, `TASK/label/LABEL`, `TASK/abstained`, `TASK/unknown/...`."""
@@ -44,13 +44,11 @@ def tally_documents(outcomes: Iterable[tuple[Document, str] | Rejected]) -> Tall
             counts[f"error/{one.reason}"] += 1
             continue
         document, body = one
-        n_cut = 0
-        for line in document.lines:
-            if line.kind != Kind.BODY:
-                counts[f"lines/{line.kind.value}"] += 1
-                n_cut += line.end - line.start
-        counts["lines/body"] += len(document.lines) - document.n_boilerplate_lines
-        _add_share(counts, "body", len(body), len(body) + n_cut)
+        cut = [line for line in document.lines if line.kind is not BODY]
+        for line in cut:
+            counts[f"lines/{line.kind.value}"] += 1
+        counts["lines/body"] += len(document.lines) - len(cut)
+        _add_share(counts, "body", len(body), len(body) + sum([line.end - line.start for line in cut]))
     return counts
 
 
@@ -66,11 +64,11 @@ def tally_answers(task: str, answers: Iterable[Sequence[LabelPrediction]]) -> Ta
 
 
 def tally_words(task: str, texts: Iterable[str], known: NDArray[np.uint32]) -> Tally:
-    """The counts of the share of running words that are not among those known; see `word_codes`."""
+    """The counts of the share of running words that are not among those known, which are sorted; see `word_codes`."""
     counts = Tally()
     for text in texts:
         codes = word_codes(text)
-        _add_share(counts, f"{task}/unknown", len(codes) - int(np.isin(codes, known).sum()), len(codes))
+        _add_share(counts, f"{task}/unknown", len(codes) - _n_among(codes, known), len(codes))
     return counts
 
 
@@ -84,8 +82,9 @@ def tally_boilerplate(bodies: Iterable[str], cut: Iterable[str]) -> Tally:
 
 def word_codes(text: str) -> NDArray[np.uint32]:
     """A number of 32 bits for each running word, case apart."""
-    found = _WORD.findall(text.casefold())
-    return np.fromiter((crc32(word.encode("utf-8", "surrogatepass")) for word in found), np.uint32, len(found))
+    found = _WORD.findall(text.casefold())  # no word has a blank or a surrogate in it, so all are encoded as one text
+    words = " ".join(found).encode().split(b" ") if found else []
+    return np.fromiter(map(crc32, words), np.uint32, len(words))
 
 
 def known_words(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -125,6 +124,12 @@ def labels_of(counts: Tally, task: str) -> dict[str, int]:
 def rejected(counts: Tally) -> dict[str, int]:
     """How many articles could not be scored, by reason."""
     return {name.removeprefix("error/"): counts[name] for name in sorted(counts) if name.startswith("error/")}
+
+
+def _n_among(codes: NDArray[np.uint32], known: NDArray[np.uint32]) -> int:
+    """How many codes are among those known, which are sorted; `np.isin` would sort them anew for each text."""
+    places = np.searchsorted(known, codes)
+    return int((known[np.minimum(places, len(known) - 1)] == codes).sum()) if len(known) else 0
 
 
 def _add_share(counts: Tally, name: str, part: int, whole: int) -> None:
