@@ -169,8 +169,9 @@ def train(
 
         settings = search.run(search.Config.load(sweep), task, settings, _source(config_dir), output).task
     done = stage.run(task, settings, _source(config_dir), output)
-    _done(done)
-    runs.log_training(task, settings, output, overrides or [], done.seconds)
+    if not stage.is_follower():
+        _done(done)
+        runs.log_training(task, settings, output, overrides or [], done.seconds)
 
 
 @app.command()

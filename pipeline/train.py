@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.artifacts import json_line, read_json, replacing, table_digest, write_json, write_text
 from pipeline.classifiers.task_model import TaskModel
+from pipeline.classifiers.transformer import is_follower
 from pipeline.document import Summary
 from pipeline.errors import DataError
 from pipeline.examples import Examples, Source, check_labels, load_examples
@@ -45,15 +46,21 @@ class Trained:
 
 
 def run(name: str, task: TaskConfig, source: Source, output: Path) -> Summary:
-    """Train the task's model and write it, with a record of what it learnt from."""
+    """Train the task's model and write it, with a record of what it learnt from; under `torchrun` the first process writes."""
     trained = fit(name, task, source)
+    if not is_follower():
+        write(name, trained, task, output)
+    n_out = len(trained.train) + len(trained.held_out)
+    rejected = Counter(trained.train.rejected)
+    return Summary(f"train {name}", n_out + sum(rejected.values()), n_out, dict(rejected), trained.seconds)
+
+
+def write(name: str, trained: Trained, task: TaskConfig, output: Path) -> None:
+    """Write the model, the record, the report, and a sample of the texts."""
     trained.model.save(output / "model")
     write_json(record(trained, task, TaskModel.load(output / "model").digest), output / "training.json")
     write_text(training_report(name, read_json(output / "training.json")), output / "training.html")
     write_sample(trained.train, output / "training_sample.jsonl")
-    n_out = len(trained.train) + len(trained.held_out)
-    rejected = Counter(trained.train.rejected)
-    return Summary(f"train {name}", n_out + sum(rejected.values()), n_out, dict(rejected), trained.seconds)
 
 
 def fit(name: str, task: TaskConfig, source: Source) -> Trained:

@@ -2,7 +2,8 @@
 
 Out of fold means one fold here: fine-tuning once a fold is too dear, so the first fold is held out and the model learns from
 the others. Early stopping watches a part of those, never the fold that calibration sees. On a CPU texts are read one at a
-time, so that no answer depends on its neighbours; on a GPU in batches of like length.
+time, so that no answer depends on its neighbours; on a GPU in batches of like length. Under `torchrun` the processes share
+each batch, and all hold the same model at the end.
 References: Devlin et al. 2019, BERT; Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models.
 """
 
@@ -163,16 +164,17 @@ class TransformerClassifier:
         trainer.remove_callback(_printer())
         last = last_checkpoint(folder)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
+        trainer.accelerator.wait_for_everyone()
         return trainer.accelerator.unwrap_model(trainer.model)
 
     def _arguments(self, folder: Path, *, is_watched: bool) -> Any:
         import torch
         from transformers import TrainingArguments
 
-        has_gpu = torch.cuda.is_available()
+        has_gpu, n_processes = torch.cuda.is_available(), int(os.environ.get("WORLD_SIZE", "1"))
         return TrainingArguments(
             output_dir=str(folder),
-            per_device_train_batch_size=self.config.batch_size,
+            per_device_train_batch_size=max(1, self.config.batch_size // n_processes),
             per_device_eval_batch_size=2 * self.config.batch_size,
             num_train_epochs=self.config.epochs,
             learning_rate=self.config.learning_rate,
@@ -186,6 +188,8 @@ class TransformerClassifier:
             train_sampling_strategy="group_by_length",
             bf16=has_gpu and torch.cuda.is_bf16_supported(),
             use_cpu=not has_gpu,
+            ddp_backend="gloo" if n_processes > 1 and not has_gpu else None,
+            average_tokens_across_devices=False,  # else the loss, which is a mean over articles, counts once a process
             seed=self.seed,
             remove_unused_columns=False,
             disable_tqdm=True,
@@ -207,7 +211,8 @@ class TransformerClassifier:
         folder = Path(self.config.checkpoints) / name.hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+        if not is_follower():
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _tokens(self, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
         """The ids of each text; of a target (a name, a claim) and the text as a pair."""
@@ -240,6 +245,11 @@ class TransformerClassifier:
             with torch.inference_mode():
                 scores[part] = model(**batch).logits.float().cpu().numpy()
         return scores
+
+
+def is_follower() -> bool:
+    """Whether another process of the same `torchrun` writes what this one has learnt too."""
+    return int(os.environ.get("RANK", "0")) > 0
 
 
 def _pretrained(name: str, n_labels: int | None, *, multi_label: bool) -> tuple[Any, Any]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from pydantic import TypeAdapter
 
 from pipeline import classifiers
@@ -134,6 +140,34 @@ def test_training_resumes_after_a_crash_as_if_there_had_been_none(
     np.testing.assert_array_equal(resumed, undisturbed)
     assert len(done) < 8 + 15  # what the checkpoint held was not trained again
     assert not [path for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()]
+
+
+def test_processes_of_torchrun_learn_one_model_that_the_first_of_them_writes(encoder: Path, tmp_path: Path) -> None:
+    rows = [{"text": one.text, "label": one.labels[0]} for one in articles(14)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {
+        "data.train": "train.jsonl", "data.separate": "false", "classifier.model": encoder, "classifier.max_tokens": 16,
+        "classifier.batch_size": 4, "classifier.epochs": 20, "classifier.learning_rate": 0.01, "classifier.patience": 0,
+    }  # fmt: skip
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    done = subprocess.run(
+        [*torchrun, "-m", "pipeline", "train", "--task", "topic_transformer", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MLFLOW_TRACKING_URI": store},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("train topic_transformer: 42 in, 42 out") == 1
+    model, new = TaskModel.load(tmp_path / "artifacts" / "topic_transformer" / "model"), articles(4, seed=5)
+    found = np.array(model.labels)[model.predict_proba(new).argmax(axis=1)]
+    assert np.mean(found == [one.labels[0] for one in new]) > 0.8
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        assert database.execute("select count(*) from runs").fetchall() == [(1,)]
 
 
 def test_a_model_that_is_not_there_is_named(encoder: Path, tmp_path: Path) -> None:
