@@ -6,9 +6,11 @@ as arrays (`lines`, `features`, `model`); an article's answer does not depend on
 
 from __future__ import annotations
 
+import gc
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,12 +112,13 @@ class Separator:
 
     def separate_batch(self, articles: Sequence[Article]) -> list[Document | Rejected]:
         """The document of each article, in order; HTML too large to read gives a Rejected."""
-        given = [self._given(article) for article in articles]
-        readable = [one for one in given if isinstance(one, _Given)]
-        documents = iter(
-            [self._document(one, answer) for one, answer in zip(readable, self._answers(readable), strict=True)]
-        )
-        return [next(documents) if isinstance(one, _Given) else one for one in given]
+        with _collector_at_rest():
+            given = [self._given(article) for article in articles]
+            readable = [one for one in given if isinstance(one, _Given)]
+            documents = iter(
+                [self._document(one, answer) for one, answer in zip(readable, self._answers(readable), strict=True)]
+            )
+            return [next(documents) if isinstance(one, _Given) else one for one in given]
 
     def _given(self, article: Article) -> _Given | Rejected:
         if article.html is None:
@@ -218,6 +221,18 @@ class Separator:
 _KINDS = (Kind.BODY, *BOILERPLATE)
 
 
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """The collector of cycles rests meanwhile: lines and documents make none, and it would look through all of them again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _pattern(phrases: Sequence[str]) -> re.Pattern[str]:
     spaced = (r"[^\S\n]+".join(map(re.escape, phrase.split())) for phrase in phrases if phrase.strip())
     return re.compile(rf"(?<!\w)(?:{'|'.join(spaced)})(?!\w)", re.IGNORECASE)
@@ -228,7 +243,7 @@ def _stacked(cues: Sequence[np.ndarray | None], first: np.ndarray) -> tuple[np.n
     width = next((one.shape[1] for one in cues if one is not None), None)
     if width is None:
         return None, None
-    stacked, has = np.zeros((first[-1], width)), np.zeros(first[-1])
+    stacked, has = np.zeros((first[-1], width), np.float32), np.zeros(first[-1])
     for one, begin, end in zip(cues, first[:-1], first[1:], strict=True):
         if one is not None:
             stacked[begin:end], has[begin:end] = one, 1

@@ -90,10 +90,12 @@ _VOID = frozenset(
 )
 """Elements that hold nothing: HTML's own, and those of drawings, which close themselves."""
 _FORMATTING_TAG = re.compile(
-    rf"<(?:{'|'.join(''.join(f'[{c}{c.upper()}]' for c in name) for name in sorted(_FORMATTING))})[\s/>]"
+    rf"<(?=[bcefistuBCEFISTU])(?:{'|'.join(''.join(f'[{c}{c.upper()}]' for c in name) for name in sorted(_FORMATTING))})[\s/>]"
 )
+_BLANK = r" \t\n\f\r"
 _MANY_ATTRIBUTES = re.compile(
-    r"<[a-zA-Z][^\s/>]*+(?>[\s/]*+=?[^\s/>=]++(?>\s*+=\s*+(?>\"[^\"]*+\"|'[^']*+'|[^\s>\"'][^\s>]*+)?)?){10000,}+"
+    rf"<[a-zA-Z][^{_BLANK}/>]*+(?:[{_BLANK}/]*+=?[^{_BLANK}/>=]++"
+    rf"(?:[{_BLANK}]*+=[{_BLANK}]*+(?:\"[^\"]*+\"|'[^']*+'|[^{_BLANK}>\"'][^{_BLANK}>]*+)?+)?+){{10000,}}+"
 )
 """A tag of ten thousand attributes, read as HTML5 does: a parser compares each of them with all before it."""
 _CLOSED_BY_NEXT = frozenset(
@@ -118,7 +120,7 @@ def parse_html(html: str | bytes, limits: HtmlLimits) -> HtmlLines:
     if not _KNOWN_TAG.search(source):
         source = "".join(f"<p>{_escaped(line)}</p>" for line in source.split("\n"))
     _weigh(source, limits)
-    tree = LexborHTMLParser(source)
+    tree = LexborHTMLParser(_encoded(source))
     fields = page_fields(tree)
     try:
         lines, blocks = walk(tree.root, limits.max_depth)
@@ -137,12 +139,7 @@ def _decoded(html: str | bytes, limits: HtmlLimits) -> str:
             f"the page has {len(html):,} bytes, the limit is {limits.max_bytes:,}; raise html.max_bytes to read it"
         )
         raise HtmlRejected("too_large", message)
-    text = html if isinstance(html, str) else _decoded_bytes(html)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return _SURROGATE.sub("\ufffd", text)
-    return text
+    return html if isinstance(html, str) else _decoded_bytes(html)
 
 
 def _decoded_bytes(raw: bytes) -> str:
@@ -173,6 +170,13 @@ def _decoded_bytes(raw: bytes) -> str:
             except (LookupError, UnicodeError):
                 continue
     return raw.decode("utf-8", "replace")
+
+
+def _encoded(source: str) -> bytes:
+    try:
+        return source.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", source).encode()
 
 
 def _weigh(source: str, limits: HtmlLimits) -> None:

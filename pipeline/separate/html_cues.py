@@ -5,7 +5,9 @@ Counts are logarithms and shares, so that a row means the same on a short page a
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,7 +52,9 @@ CUES: tuple[str, ...] = (
 
 _TAG_INDEX = {tag: _TAGS.index(name) for tag, name in TAG_CLASS.items()}
 _WORD = re.compile(r"\w+")
+_WORD_OR_BREAK = re.compile(r"\w+|\n")
 _PROSE_CHARS = 80
+_TITLE_CHARS = 300
 _PART = 1 / 3
 _Array = np.ndarray
 
@@ -64,9 +68,9 @@ def cue_matrix(lines: list[WalkedLine], blocks: Blocks, title: str | None) -> _A
     """Float32 (n_lines, len(CUES)), a row for each line in order."""
     if not lines:
         return np.zeros((0, len(CUES)), np.float32)
-    columns = list(zip(*lines, strict=True))
-    text, block, marks, near, inline, depth, n_chars, n_link, n_strong, n_links, starts, ends, hidden = columns
-    block, n_chars, n_link = (np.array(column, np.int64) for column in (block, n_chars, n_link))
+    text, *counts = zip(*lines, strict=True)
+    counts = np.array(counts, np.int64)
+    block, marks, near, inline, depth, n_chars, n_link, n_strong, n_links, starts, ends, hidden = counts
     parent = _with_none(blocks.parent)
     tag = _with_none([_TAG_INDEX[name] for name in blocks.tag])[block]
     is_prose = (tag == 0) | ((n_chars >= _PROSE_CHARS) & (n_link * 3 < n_chars))
@@ -79,39 +83,37 @@ def cue_matrix(lines: list[WalkedLine], blocks: Blocks, title: str | None) -> _A
         _with_none(blocks.list_)[block],
         _with_none(blocks.section)[block],
     )
-    title_cues = _title_cues(text, title)
-    line_cues = np.stack(
-        [
-            scaled_log(n_chars),
-            scaled_log([line.count(" ") for line in text]),
-            n_link / n_chars,
-            scaled_log(n_links),
-            n_link == n_chars,
-            starts,
-            ends,
-            hidden,
-            scaled_log(depth),
-            np.array(n_strong) / n_chars,
-            *title_cues,
-            end[block] - first[block] > 1,
-            np.arange(len(lines)) == first[block],
-        ],
-        axis=1,
+    line_cues = (
+        scaled_log(n_chars),
+        scaled_log([line.count(" ") for line in text]),
+        n_link / n_chars,
+        scaled_log(n_links),
+        n_link == n_chars,
+        starts,
+        ends,
+        hidden,
+        scaled_log(depth),
+        n_strong / n_chars,
+        *_title_cues(text, title),
+        end[block] - first[block] > 1,
+        np.arange(len(lines)) == first[block],
     )
     top, scores = _scores(block, parent, n_chars, n_link, is_prose)
-    return np.hstack(
-        [
-            np.eye(len(_TAGS))[tag],
-            _bits(np.array(inline), len(_INLINE)),
-            line_cues,
-            *(sums.cues(scope) for scope in scopes),
-            _page_cues(n_chars, tag, first[top], end[top], scores, parent, block, scopes),
-            _shape_cues(block, parent, blocks.look, n_chars, n_link, first[top], end[top]),
-            _bits(np.array(marks), N_CONTAINERS + 2),
-            _bits(_part_marks(blocks, sums.chars)[block] | np.array(near), len(BITS)),
-            _bits(np.array(near), len(BITS)),
-        ]
-    ).astype(np.float32)
+    columns = (
+        np.arange(len(_TAGS))[:, None] == tag,
+        _bits(inline, len(_INLINE)),
+        line_cues,
+        *(sums.cues(scope) for scope in scopes),
+        _page_cues(n_chars, tag, first[top], end[top], scores, parent, block, scopes),
+        _shape_cues(block, parent, blocks.look, n_chars, n_link, first[top], end[top]),
+        _bits(marks, N_CONTAINERS + 2),
+        _bits(_part_marks(blocks, sums.chars)[block] | near, len(BITS)),
+        _bits(near, len(BITS)),
+    )
+    cues = np.empty((len(CUES), len(lines)), np.float32)
+    for row, column in zip(cues, itertools.chain.from_iterable(columns), strict=True):
+        row[:] = column
+    return cues.T
 
 
 class _Sums:
@@ -130,13 +132,12 @@ class _Sums:
                 links / some,
                 scaled_log(chars / np.maximum(n_lines, 1)),
                 scaled_log(prose),
-            ],
-            axis=1,
+            ]
         )
 
     def cues(self, scope: _Array) -> _Array:
-        """(n_lines, len(_SCOPE)): what the block numbered in `scope` holds, for each line; the whole page where it is -1."""
-        return self._by_block[scope]
+        """(len(_SCOPE), n_lines): what the block numbered in `scope` holds, for each line; the whole page where it is -1."""
+        return self._by_block[:, scope]
 
 
 def _scores(block: _Array, parent: _Array, n_chars: _Array, n_link: _Array, is_prose: _Array) -> tuple[int, _Array]:
@@ -164,7 +165,7 @@ def _page_cues(
     parent: _Array,
     block: _Array,
     scopes: tuple[_Array, ...],
-) -> _Array:
+) -> tuple[_Array, ...]:
     n_lines = len(n_chars)
     index = np.arange(n_lines)
     before = np.cumsum(n_chars) - n_chars
@@ -172,31 +173,28 @@ def _page_cues(
     h1 = h1[h1 < end][-1:] if len(h1) else h1
     from_h1 = index - h1[0] if len(h1) else index
     around = max(1, (end - first) // 10)
-    return np.stack(
-        [
-            scopes[3] >= 0,
-            scopes[4] >= 0,
-            index / n_lines,
-            before / n_chars.sum(),
-            scaled_log(index),
-            scaled_log(n_lines - index),
-            np.full(n_lines, len(h1) > 0),
-            np.sign(from_h1) * scaled_log(np.abs(from_h1)),
-            from_h1 > 0,
-            (index >= first) & (index < end),
-            (index >= first - around) & (index < end + around),
-            np.clip((index - first) / max(1, end - first), -1, 2),
-            scaled_log(np.maximum(first - index, 0)),
-            scaled_log(np.maximum(index - end + 1, 0)),
-            scores[parent[block]],
-            scores[parent[parent[block]]],
-        ],
-        axis=1,
+    return (
+        scopes[3] >= 0,
+        scopes[4] >= 0,
+        index / n_lines,
+        before / n_chars.sum(),
+        scaled_log(index),
+        scaled_log(n_lines - index),
+        np.full(n_lines, len(h1) > 0),
+        np.sign(from_h1) * scaled_log(np.abs(from_h1)),
+        from_h1 > 0,
+        (index >= first) & (index < end),
+        (index >= first - around) & (index < end + around),
+        np.clip((index - first) / max(1, end - first), -1, 2),
+        scaled_log(np.maximum(first - index, 0)),
+        scaled_log(np.maximum(index - end + 1, 0)),
+        scores[parent[block]],
+        scores[parent[parent[block]]],
     )
 
 
 def _shape_cues(
-    block: _Array, parent: _Array, look: list[str], n_chars: _Array, n_link: _Array, first: int, end: int
+    block: _Array, parent: _Array, look: Sequence[str], n_chars: _Array, n_link: _Array, first: int, end: int
 ) -> _Array:
     """What the lines of the same make (tag and class, and the parent's) have in common: many links in many places are teasers."""
     names = [*look, ""]
@@ -218,25 +216,21 @@ def _shape_cues(
         in_top / count,
         (last - earliest) / len(block),
     )
-    return np.stack(columns, axis=1)[shape]
+    return np.stack(columns)[:, shape]
 
 
 def _title_cues(text: tuple[str, ...], title: str | None) -> tuple[_Array, _Array]:
     """Whether each line is the page's title, and the share of its words that are in it."""
     plain = " ".join(_WORD.findall((title or "").lower()))
     words = set(plain.split())
-    is_title, overlap = np.zeros(len(text)), np.zeros(len(text))
-    if not words:
-        return is_title, overlap
-    for i, line in enumerate(text):
-        if len(line) < 300:
-            found = _WORD.findall(line.lower())
-            if found:
-                overlap[i] = sum(word in words for word in found) / len(found)
-                is_title[i] = (
-                    len(found) >= 3 and overlap[i] == 1.0 and " ".join(found) in plain and 2 * len(found) >= len(words)
-                )
-    return is_title, overlap
+    is_title = np.zeros(len(text))
+    found = _WORD_OR_BREAK.findall("\n".join([line if len(line) < _TITLE_CHARS else "" for line in text]).lower())
+    line = np.cumsum(np.fromiter(map("\n".__eq__, found), bool, len(found)))
+    n_words = np.bincount(line, minlength=len(text)) - (np.arange(len(text)) > 0)
+    n_shared = np.bincount(line[np.fromiter(map(words.__contains__, found), bool, len(found))], minlength=len(text))
+    for i in np.flatnonzero((n_words >= 3) & (n_shared == n_words) & (2 * n_words >= len(words))):
+        is_title[i] = " ".join(_WORD.findall(text[i].lower())) in plain
+    return is_title, n_shared / np.maximum(n_words, 1)
 
 
 def _part_marks(blocks: Blocks, chars: _Array) -> _Array:
@@ -249,9 +243,9 @@ def _part_marks(blocks: Blocks, chars: _Array) -> _Array:
 
 
 def _bits(marks: _Array, n_bits: int) -> _Array:
-    return (marks[:, None] >> np.arange(n_bits)) & 1
+    return (marks >> np.arange(n_bits)[:, None]) & 1
 
 
-def _with_none(column: list[int]) -> _Array:
+def _with_none(column: Sequence[int]) -> _Array:
     """The column with a last entry -1, so that block -1 (none) looks up -1 again."""
     return np.array([*column, -1], np.int64)

@@ -191,12 +191,20 @@ _MAX_NAME_CHARS = 400
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
-def attribute_marks(attributes: dict[str, str | None]) -> tuple[int, str]:
-    """The bits that an element's attributes set, and its class and id as one string (its look, for telling repeated shapes)."""
-    names = " ".join([value for key, value in attributes.items() if value and key in _NAMING])
+def attribute_marks(attributes: dict[str, str | None]) -> tuple[int, str, bool]:
+    """The bits that an element's attributes set, its class (its look, for telling repeated shapes), and whether they hide it."""
+    names = " ".join([value for key, value in attributes.items() if key in _NAMING and value])
     bits = word_marks(names[:_MAX_NAME_CHARS]) if names else 0
-    role = attributes.get("role")
-    return (bits | _ROLE_BIT.get(role, 0) if role else bits), attributes.get("class") or ""
+    get = attributes.get
+    role, style = get("role"), get("style")
+    if role:
+        bits |= _ROLE_BIT.get(role, 0)
+    is_hidden = (
+        "hidden" in attributes
+        or get("aria-hidden") == "true"
+        or (style is not None and _HIDDEN_STYLE.search(style) is not None)
+    )
+    return bits, get("class") or "", is_hidden
 
 
 @lru_cache(maxsize=16384)
@@ -215,13 +223,3 @@ def _marks_of_word(word: str) -> int:
     for match in _WORD_PATTERN.finditer(word):
         bits |= _BIT[f"word_{match.lastgroup}"]
     return bits
-
-
-def is_hidden(attributes: dict[str, str | None]) -> bool:
-    """Whether the element says that it is not shown."""
-    style = attributes.get("style")
-    return (
-        "hidden" in attributes
-        or attributes.get("aria-hidden") == "true"
-        or (style is not None and _HIDDEN_STYLE.search(style) is not None)
-    )

@@ -5,12 +5,13 @@ Every block covers a run of lines, `first` to `end`, so that what a container ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from selectolax.lexbor import LexborNode
 
-from pipeline.separate.html_marks import BLOCKS, CELLS, LISTS, SECTIONS, SKIPPED, TAG_BIT, attribute_marks, is_hidden
+from pipeline.separate.html_marks import BLOCKS, CELLS, LISTS, SECTIONS, SKIPPED, TAG_BIT, attribute_marks
 
 INLINE_BIT = {
     "time": 1,
@@ -21,6 +22,7 @@ INLINE_BIT = {
     "cite": 32,
 }
 _STRONG = INLINE_BIT["strong"]
+_LINK = 6
 
 
 class WalkedLine(NamedTuple):
@@ -45,35 +47,26 @@ class WalkedLine(NamedTuple):
 class Blocks:
     """Block elements in document order, as columns. `list_` and `section` are the nearest such ancestors or -1, `own` the bits."""
 
-    tag: list[str] = field(default_factory=list)
-    parent: list[int] = field(default_factory=list)
-    first: list[int] = field(default_factory=list)
-    end: list[int] = field(default_factory=list)
-    list_: list[int] = field(default_factory=list)
-    section: list[int] = field(default_factory=list)
-    look: list[str] = field(default_factory=list)
-    own: list[int] = field(default_factory=list)
+    tag: Sequence[str] = ()
+    parent: Sequence[int] = ()
+    first: Sequence[int] = ()
+    list_: Sequence[int] = ()
+    section: Sequence[int] = ()
+    look: Sequence[str] = ()
+    own: Sequence[int] = ()
+    end: Sequence[int] = ()
 
 
 class TooDeep(Exception):
     """The tree is deeper than the limit."""
 
 
-class _Frame(NamedTuple):
-    """What an open element means for the text in it.
+_Frame = tuple[int, int, int, int, int, int, int, bool]
+"""What an open element means for the text in it: block, marks, own, outer own, near, inline, link, is hidden.
 
-    `marks` are its and its ancestors' bits, `own` its own, `near` those of the nearest three elements that say anything, `link`
-    the number of the link it is in, or 0.
-    """
-
-    block: int
-    marks: int
-    own: int
-    outer_own: int
-    near: int
-    inline: int
-    link: int
-    is_hidden: bool
+`marks` are its and its ancestors' bits, `own` its own, `near` those of the nearest three elements that say anything, `link`
+the number of the link it is in, or 0.
+"""
 
 
 def walk(root: LexborNode | None, max_depth: int) -> tuple[list[WalkedLine], Blocks]:
@@ -106,22 +99,23 @@ def walk(root: LexborNode | None, max_depth: int) -> tuple[list[WalkedLine], Blo
             parent = node.parent
             if parent is None or len(frames) == 1:
                 walker.end_line()
-                return walker.lines, walker.blocks
+                return walker.lines, walker.blocks()
             node = parent
             walker.close()
         node = following
-    return walker.lines, walker.blocks
+    return walker.lines, walker.blocks()
 
 
 class _Walker:
     """The state of one pass: the open elements, the line being gathered, the lines and blocks so far."""
 
-    __slots__ = ("_n_links", "_was_link", "blocks", "frames", "lines", "pieces", "spans")
+    __slots__ = ("_blocks", "_ends", "_n_links", "_was_link", "frames", "lines", "pieces", "spans")
 
     def __init__(self) -> None:
         self.lines: list[WalkedLine] = []
-        self.blocks = Blocks()
-        self.frames: list[_Frame] = [_Frame(-1, 0, 0, 0, 0, 0, 0, False)]
+        self._blocks: list[tuple[str, int, int, int, int, str, int]] = []
+        self._ends: list[int] = []
+        self.frames: list[_Frame] = [(-1, 0, 0, 0, 0, 0, 0, False)]
         self.pieces: list[str] = []
         self.spans: list[tuple[_Frame, int, int]] = []
         self._n_links = 0
@@ -134,21 +128,18 @@ class _Walker:
             frame = self.frames[-1]
             self.pieces.append(text)
             self.spans.append((frame, n_chars, len(self.frames)))
-            self._was_link = frame.link > 0
+            self._was_link = frame[_LINK] > 0
         elif self.spans:
             self.pieces.append(" ")
 
     def open(self, tag: str, node: LexborNode) -> None:
         """Enter an element. One that says nothing shares the frame of the element around it."""
-        outer = self.frames[-1]
+        frames = self.frames
+        block, marks, outer_own, outest_own, _, inline, link, was_hidden = frames[-1]
         attributes = node.attributes
-        if attributes:
-            own, look = attribute_marks(attributes)
-            hidden = outer.is_hidden or is_hidden(attributes)
-        else:
-            own, look, hidden = 0, "", outer.is_hidden
+        own, look, hidden = attribute_marks(attributes) if attributes else (0, "", False)
         own |= TAG_BIT.get(tag, 0)
-        block, link = outer.block, outer.link
+        hidden = hidden or was_hidden
         if tag in BLOCKS:
             block = self._open_block(tag, look, own, block)
         elif tag == "a":
@@ -158,35 +149,33 @@ class _Walker:
                 self.pieces.append(" ")
         elif tag in CELLS:
             self.pieces.append(" ")
-        elif not own and tag not in INLINE_BIT and hidden == outer.is_hidden:
-            self.frames.append(outer)
+        elif not own and tag not in INLINE_BIT and hidden == was_hidden:
+            frames.append(frames[-1])
             return
-        inline = outer.inline | INLINE_BIT.get(tag, 0)
-        near = own | outer.own | outer.outer_own
-        self.frames.append(_Frame(block, outer.marks | own, own, outer.own, near, inline, link, hidden))
+        inline |= INLINE_BIT.get(tag, 0)
+        frames.append((block, marks | own, own, outer_own, own | outer_own | outest_own, inline, link, hidden))
 
     def close(self) -> None:
         """Leave the innermost element."""
-        frame = self.frames.pop()
-        if frame.block != self.frames[-1].block:
+        block = self.frames.pop()[0]
+        if block != self.frames[-1][0]:
             if self.pieces:
                 self.end_line()
-            self.blocks.end[frame.block] = len(self.lines)
+            self._ends[block] = len(self.lines)
 
     def _open_block(self, tag: str, look: str, own: int, parent: int) -> int:
         if self.pieces:
             self.end_line()
-        blocks = self.blocks
-        number = len(blocks.tag)
-        blocks.tag.append(tag)
-        blocks.parent.append(parent)
-        blocks.first.append(len(self.lines))
-        blocks.end.append(-1)
-        blocks.list_.append(number if tag in LISTS else blocks.list_[parent] if parent >= 0 else -1)
-        blocks.section.append(number if tag in SECTIONS else blocks.section[parent] if parent >= 0 else -1)
-        blocks.look.append(f"{tag}.{look}")
-        blocks.own.append(own)
+        number = len(self._blocks)
+        list_, section = self._blocks[parent][3:5] if parent >= 0 else (-1, -1)
+        list_, section = number if tag in LISTS else list_, number if tag in SECTIONS else section
+        self._blocks.append((tag, parent, len(self.lines), list_, section, f"{tag}.{look}", own))
+        self._ends.append(-1)
         return number
+
+    def blocks(self) -> Blocks:
+        """The blocks so far."""
+        return Blocks(*zip(*self._blocks, strict=True), end=self._ends) if self._blocks else Blocks()
 
     def end_line(self) -> None:
         """Finish the line, if it has any text."""
@@ -199,37 +188,25 @@ class _Walker:
 
 
 def _line(text: str, spans: list[tuple[_Frame, int, int]]) -> WalkedLine:
-    first, n_first, depth = spans[0]
-    is_linked = first.link > 0
-    if len(spans) == 1:
-        n_link, n_strong = n_first * is_linked, n_first if first.inline & _STRONG else 0
-        return WalkedLine(
-            text, first.block, first.marks, first.near, first.inline, depth, n_first, n_link, n_strong,
-            int(is_linked), is_linked, is_linked, first.is_hidden,
-        )  # fmt: skip
-    n_chars = n_link_chars = n_strong_chars = 0
-    inline = 0
-    links: set[int] = set()
-    for frame, n, _ in spans:
-        n_chars += n
-        inline |= frame.inline
-        if frame.link:
-            n_link_chars += n
-            links.add(frame.link)
-        if frame.inline & _STRONG:
-            n_strong_chars += n
+    (block, marks, _, _, near, inline, link, hidden), n_chars, depth = spans[0]
+    n_link_chars = n_chars if link else 0
+    n_strong_chars = n_chars if inline & _STRONG else 0
+    n_links, starts_with_link, ends_with_link = int(link > 0), link > 0, link > 0
+    if len(spans) > 1:
+        n_chars = n_link_chars = n_strong_chars = 0
+        links: set[int] = set()
+        for frame, n, _ in spans:
+            _, _, _, _, _, bits, link, is_hidden = frame
+            n_chars += n
+            inline |= bits
+            if link:
+                n_link_chars += n
+                links.add(link)
+            if bits & _STRONG:
+                n_strong_chars += n
+            hidden = hidden and is_hidden
+        n_links, ends_with_link = len(links), link > 0
     return WalkedLine(
-        text,
-        first.block,
-        first.marks,
-        first.near,
-        inline,
-        depth,
-        n_chars,
-        n_link_chars,
-        n_strong_chars,
-        len(links),
-        bool(first.link),
-        bool(spans[-1][0].link),
-        all(frame.is_hidden for frame, _, _ in spans),
-    )
+        text, block, marks, near, inline, depth, n_chars, n_link_chars, n_strong_chars,
+        n_links, starts_with_link, ends_with_link, hidden,
+    )  # fmt: skip

@@ -35,6 +35,8 @@ MAX_ACTIVATION = 16.0
 MAX_ROW_SUM = 2.0**24 * ACTIVATION_STEP * WEIGHT_STEP / MAX_ACTIVATION
 """The sum of a row's absolute weights up to which float32 holds every partial sum exactly."""
 MAX_STORY_CHARS = 500
+_PARTS = (".before", ".own", ".after")
+"""What a convolution makes of the line before, of the line itself and of the line after."""
 N_MARKS = 4
 """Columns between the words and the cues: share of known words, whether there are cues, two hints."""
 
@@ -86,7 +88,8 @@ class LineModel:
                 rounded[name] = (np.round(values / WEIGHT_STEP) * WEIGHT_STEP).astype(np.float32)
         for name in [n for n in rounded if ".before." in n or ".after." in n]:
             if name.endswith(".weight"):
-                rounded[name.replace(".weight", ".joined")] = np.hstack(np.split(rounded[name].T, 3, axis=0)).copy()
+                for part, third in zip(_PARTS, np.split(rounded[name].T, 3, axis=0), strict=True):
+                    rounded[name.replace(".weight", part)] = third.copy()
         too_large = [
             n for n, v in rounded.items() if n.endswith(".weight") and np.abs(v).sum(axis=1).max() > MAX_ROW_SUM
         ]
@@ -185,8 +188,7 @@ class LineModel:
 
     def _mix(self, name: str, h: np.ndarray, stretch: _Stretch, dilation: int) -> None:
         """Add to each line what it makes of itself and of the lines `dilation` before and after."""
-        width = h.shape[1]
-        before, out, after = np.split(h @ self.weights[f"{name}.joined"], [width, 2 * width], axis=1)
+        before, out, after = (h @ self.weights[name + part] for part in _PARTS)
         if dilation < len(h):
             stretch.add_from_before(out, before, dilation)
             stretch.add_from_after(out, after, dilation)
@@ -284,8 +286,7 @@ def _round(values: np.ndarray) -> np.ndarray:
 def _positive(values: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """The same array, in place, plus the bias, cut at 0 and MAX_ACTIVATION, rounded."""
     values += bias
-    np.maximum(values, 0, out=values)
-    np.minimum(values, MAX_ACTIVATION, out=values)
+    np.clip(values, 0, MAX_ACTIVATION, out=values)
     return _round(values)
 
 
