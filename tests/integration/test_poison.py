@@ -22,7 +22,9 @@ from archives import article, topic_model
 from conftest import ROOT
 
 MAX_MEMORY_BYTES = 1_500_000_000
-GOOD = {"text": article(0)["text"]}
+IN_LINES, PACKED, UTF16 = range(4960), range(4960, 4980), range(4980, 5000)
+"""The numbers of the good articles, in the order of the files that they stand in: one among bad lines, gzip members, UTF-16."""
+OUTSIDE = "what no article says"
 
 
 def line(value: Any) -> bytes:
@@ -188,10 +190,10 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for bad in [*BAD_LINES.values(), *ODD_LINES.values()]:
         lines += [good_line(number), bad]
         number += 1
-    lines += [good_line(i) for i in range(number, 1000)]
+    lines += [good_line(i) for i in IN_LINES[number:]]
     (folder / "lines.jsonl").write_bytes(b"".join(lines))
-    (folder / "utf16.jsonl").write_bytes("".join(good_line(i).decode() for i in range(1000, 1020)).encode("utf-16"))
-    (folder / "packed.jsonl.gz").write_bytes(b"".join(gzip.compress(good_line(i)) for i in range(1020, 1040)))
+    (folder / "utf16.jsonl").write_bytes("".join(good_line(i).decode() for i in UTF16).encode("utf-16"))
+    (folder / "packed.jsonl.gz").write_bytes(b"".join(gzip.compress(good_line(i)) for i in PACKED))
     (folder / "latin1.csv").write_bytes(
         b"id,text\n7,Der Pr\xe4sident sprach am Freitag mit M\xfcller \xfcber die Lage.\n"
     )
@@ -203,7 +205,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "passwd.txt").symlink_to("/etc/passwd")
     (folder / "up.txt").symlink_to("../outside.txt")
     (folder / "loop").symlink_to(".")
-    (scratch / "outside.txt").write_text("secret", encoding="utf-8")
+    (scratch / "outside.txt").write_text(OUTSIDE, encoding="utf-8")
     listening = socket.socket(socket.AF_UNIX)
     place = os.getcwd()
     try:
@@ -245,9 +247,7 @@ def test_a_poisoned_archive_is_scored_but_for_its_poison(poisoned: Path) -> None
     for name in ("pipe.txt", "broken.txt", "loop.txt", "passwd.txt", "up.txt", "socket.txt"):
         assert errors_by_name[name]["reason"] in ("link", "not_a_file"), name
     good = [record for record in records if record["id"].startswith("a0") and not record["error"]]
-    assert [record["id"] for record in good] == [
-        f"a{i:06d}" for i in (*range(1000), *range(1020, 1040), *range(1000, 1020))
-    ]
+    assert [record["id"] for record in good] == [f"a{i:06d}" for i in (*IN_LINES, *PACKED, *UTF16)]
     assert all(record["predictions"]["topic"] for record in good)
     n_bad_lines = sum(
         "lines.jsonl" in (one["error"] or {"message": ""})["message"] or one["id"] == "x" for one in records
@@ -260,7 +260,7 @@ def test_a_poisoned_archive_is_scored_but_for_its_poison(poisoned: Path) -> None
     odd = {record["id"]: record["error"] for record in records if record["id"].startswith("odd-")}
     assert {name for name, error in odd.items() if error} <= {"odd-marks"}
     assert len(odd) == sum(b'"id": "odd-' in one for one in ODD_LINES.values())
-    assert "secret" not in (poisoned / "out.jsonl").read_text(encoding="utf-8")
+    assert OUTSIDE not in (poisoned / "out.jsonl").read_text(encoding="utf-8")
     assert peak < MAX_MEMORY_BYTES, f"{peak:,} bytes"
     assert "Traceback" not in errors
 
