@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -105,11 +105,15 @@ class Network(nn.Module):
 
 
 def train(
-    network: Network, pairs: Sequence[Pair], member: NDArray[np.bool_], weights: NDArray[np.float32], schedule: Schedule
+    network: Network,
+    pairs_of: Callable[[int], Sequence[Pair]],
+    goals: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    schedule: Schedule,
 ) -> dict[str, NDArray[np.float32]]:
-    """What the network learns of which pair has which label, (n, n_labels); `weights` has one number a label."""
+    """What the network learns of how each pair of an epoch should be answered, (n, n_labels); `weights` has one number a label."""
     with seeded(schedule.seed):
-        _train(network, pairs, torch.from_numpy(member.astype(np.float32)), _loss(weights, schedule), schedule)
+        _train(network, pairs_of, torch.from_numpy(goals), _loss(weights, schedule), schedule)
     return {name: one.detach().numpy().copy() for name, one in network.learnt().items()}
 
 
@@ -154,13 +158,15 @@ def _loss(weights: NDArray[np.float32], schedule: Schedule) -> nn.Module:
     return nn.CrossEntropyLoss(torch.from_numpy(weights), label_smoothing=schedule.label_smoothing)
 
 
-def _train(network: Network, pairs: Sequence[Pair], member: Tensor, loss_of: nn.Module, schedule: Schedule) -> None:
+def _train(
+    network: Network, pairs_of: Callable[[int], Sequence[Pair]], goals: Tensor, loss_of: nn.Module, schedule: Schedule
+) -> None:
     learnt = network.learnt()
     head = [one for name, one in learnt.items() if name.startswith("head.")]
     rest = [one for name, one in learnt.items() if not name.startswith("head.")]
     groups = [{"params": rest, "lr": schedule.learning_rate}, {"params": head, "lr": schedule.head_learning_rate}]
     optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
-    n_steps = schedule.epochs * math.ceil(len(pairs) / schedule.batch_size)
+    n_steps = schedule.epochs * math.ceil(len(goals) / schedule.batch_size)
     n_warm = max(1, round(schedule.warm_up * n_steps))
     rates = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda i: min((i + 1) / n_warm, (n_steps - i) / max(1, n_steps - n_warm))
@@ -170,11 +176,11 @@ def _train(network: Network, pairs: Sequence[Pair], member: Tensor, loss_of: nn.
     rng = np.random.default_rng(schedule.seed)
     network.train()
     for epoch in range(schedule.epochs):
-        losses = []
+        losses, pairs = [], pairs_of(epoch)
         for batch in _batches(pairs, schedule.batch_size, rng):
             with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
                 answer = network(*tensors([pairs[i] for i in batch]))
-            loss = loss_of(answer.float(), member[batch])
+            loss = loss_of(answer.float(), goals[batch])
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(learnt.values(), 1.0)

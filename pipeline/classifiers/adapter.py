@@ -11,17 +11,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Bounds
 from safetensors.numpy import load_file, save_file
 
+from pipeline.classifiers import negation
 from pipeline.classifiers.encoder import Encoder
 from pipeline.classifiers.head import Array, softmax
 from pipeline.classifiers.labels import Labels, label_matrix
-from pipeline.classifiers.pairs import PairMaker
+from pipeline.classifiers.pairs import Pair, PairMaker
 from pipeline.classifiers.target import mention_of
 from pipeline.config import Config
 from pipeline.document import Example
@@ -39,8 +40,10 @@ class AdapterConfig(Config):
 
     `balance` is the power of a label's rarity that weighs it in the loss (0 not at all, 1 fully), `averaging` how much of the running
     mean of the weights a step keeps (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises;
-    `precision` that of the forward pass while learning, `auto` for bfloat16 where the processor has it. With a `stand_in` the network
-    learns `stand_in_epochs` more, at their own rate, in which the target goes by that name, and so it does when asked; null asks by its name.
+    `precision` that of the forward pass while learning, `auto` for bfloat16 where the processor has it. With a `stand_in` the target goes
+    by that name when asked, and in a share of what is learnt, `stand_in_shares`, one an epoch and the last for the rest; null asks by its
+    name. `negated` is how many examples are learnt once more with what they say denied (`negation`), as a share of all, as anything but
+    their label; those of the label `never_negated` are not.
     """
 
     kind: Literal["adapter"]
@@ -60,8 +63,9 @@ class AdapterConfig(Config):
     balance: float = Bounds(ge=0, le=1)
     precision: Literal["auto", "float32", "bfloat16"]
     stand_in: str | None
-    stand_in_epochs: int = Bounds(ge=0)
-    stand_in_learning_rate: float = Bounds(gt=0)
+    stand_in_shares: tuple[Annotated[float, Bounds(ge=0, le=1)], ...] = Bounds(min_length=1)
+    negated: float = Bounds(ge=0)
+    never_negated: str | None
 
 
 @dataclass(slots=True)
@@ -147,7 +151,7 @@ class AdapterClassifier:
             ArtifactError: the encoder at hand is not the one the adapter was trained on.
         """
         header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
-        config = AdapterConfig.model_validate(header["config"])
+        config = AdapterConfig.model_validate(_as_now(header["config"]))
         loaded = cls(config, header["multi_label"], header["seed"])
         if loaded.encoder_.digest != header["encoder"]:
             raise ArtifactError(
@@ -176,13 +180,38 @@ class AdapterClassifier:
             self.multi_label,
             self.seed,
         )
-        named, asked = self._pairs(None), self._pairs(settings.stand_in)
-        self._keep(adapted.train(network, [named.pair(one) for one in examples], member, weights, schedule))
-        if settings.stand_in is not None and settings.stand_in_epochs:
-            rate = settings.stand_in_learning_rate
-            schedule = replace(schedule, epochs=settings.stand_in_epochs, learning_rate=rate, head_learning_rate=rate)
-            network.take(self.adapter_)
-            self._keep(adapted.train(network, [asked.pair(one) for one in examples], member, weights, schedule))
+        learnt, goals = self._with_denials(examples, member)
+        named, asked = ([makes.pair(one) for one in learnt] for makes in map(self._pairs, (None, settings.stand_in)))
+        rng = np.random.default_rng(self.seed)
+
+        def drawn(epoch: int) -> list[Pair]:
+            share = (
+                0.0
+                if settings.stand_in is None
+                else settings.stand_in_shares[epoch : epoch + 1] or settings.stand_in_shares[-1:]
+            )
+            return [
+                other if by else own
+                for own, other, by in zip(named, asked, rng.random(len(named)) < share, strict=True)
+            ]
+
+        self._keep(adapted.train(network, drawn, goals, weights, schedule))
+
+    def _with_denials(
+        self, examples: Sequence[Example], member: NDArray[np.bool_]
+    ) -> tuple[list[Example], NDArray[np.float32]]:
+        """The examples and what each should be answered, those denied by rule at the end: they are any of the other labels alike."""
+        goals, n_wanted = member.astype(np.float32), round(self.config.negated * len(examples))
+        if not n_wanted or self.multi_label:
+            return list(examples), goals
+        rng, vocabulary = np.random.default_rng(self.seed), self.encoder_.tokenizer.get_vocab()
+        added: dict[int, Example] = {}
+        for i in rng.permutation(len(examples)).tolist():
+            if len(added) < n_wanted and self.classes_[member[i].argmax()] != self.config.never_negated:
+                denial = negation.denied(examples[i], vocabulary, rng)
+                added |= {i: denial} if denial is not None else {}
+        others = (~member[list(added)]).astype(np.float32) / np.float32(max(1, len(self.classes_) - 1))
+        return [*examples, *added.values()], np.concatenate([goals, others], dtype=np.float32)
 
     def _keep(self, learnt: dict[str, NDArray[np.float32]]) -> None:
         """What was learnt, as it is saved; the network that answers is made of that."""
@@ -208,6 +237,12 @@ class AdapterClassifier:
             network.freeze()
             self._network = network
         return self._network
+
+
+def _as_now(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a saved adapter; one that was saved before 2026-11-24 noon names two that are gone, and lacks three."""
+    kept = {name: value for name, value in config.items() if name not in ("stand_in_epochs", "stand_in_learning_rate")}
+    return {"stand_in_shares": [0.0], "negated": 0.0, "never_negated": None} | kept
 
 
 def _fold_aside(member: NDArray[np.bool_], folds: NDArray[np.int64] | None) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@
 
 A target that the text does not name is a claim about it: `[CLS] claim [SEP] text [SEP]`, of a long text the passages that repeat most
 of the claim. What does not fit is cut where it is furthest from the target. With a stand-in the target goes by that name wherever it is
-named, so that who it is says nothing about what is said of it.
+named, so that who it is says nothing about what is said of it; a pronoun names nobody and stays.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pipeline.classifiers.target import mention_of, mention_pattern
 from pipeline.document import Example
 
 OPEN, CLOSE = -1, -2  # no rows of the encoder's vocabulary: the network learns vectors for them
+_PRONOUNS = frozenset(
+    "he him his himself she her hers herself it its they them their theirs we us our ours i me my you your who".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class PairMaker:
         if mention is None:
             return self._claim(example)
         start, end = mention
-        named = self._ids(self.stand_in or example.text[start:end])[: self.max_target_tokens]
+        own = example.text[start:end]
+        named = self._ids(own if own.lower() in _PRONOUNS else self.stand_in or own)[: self.max_target_tokens]
         room = self.max_tokens - 2 * len(named) - 5
         reach = 12 * self.max_tokens
         before = self._ids(self._anonymous(example.text[max(0, start - reach) : start], example))
@@ -70,7 +74,7 @@ class PairMaker:
 
     def _anonymous(self, text: str, example: Example) -> str:
         """A part of the text, the target's name in it replaced by the stand-in."""
-        if self.stand_in is None or not example.target:
+        if self.stand_in is None or not example.target or example.target.lower() in _PRONOUNS:
             return text
         return mention_pattern(example.target).sub(lambda _: self.stand_in or "", text)
 

@@ -14,15 +14,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.classifiers import claim_cues, stance_cues
+from pipeline.classifiers import claim_cues, denial_cues, stance_cues
 from pipeline.document import Example
 
 Field: TypeAlias = Literal[
     "text", "title", "all", "lead", "masked", "sentence", "near", "before", "after", "claim", "overlap",
     "anonymous", "placed", "clause", "side_before", "side_after", "cues",
-    "passages", "crossed", "attitude",
+    "passages", "crossed", "attitude", "denial",
 ]  # fmt: skip
-CLAIM_FIELDS = frozenset({"passages", "crossed", "attitude"})
+CLAIM_FIELDS = frozenset({"passages", "crossed", "attitude", "denial"})
 CUE_FIELDS = frozenset({"anonymous", "placed", "clause", "side_before", "side_after", "cues"})
 TARGET_FIELDS = (
     frozenset({"masked", "sentence", "near", "before", "after", "claim", "overlap"}) | CUE_FIELDS | CLAIM_FIELDS
@@ -80,7 +80,7 @@ def view(example: Example, field: Field, window: int) -> View:
             return _around(example, field, window)
         case "anonymous" | "placed" | "clause" | "side_before" | "side_after" | "cues":
             return _unread(_cues(example, field))
-        case "passages" | "crossed" | "attitude":
+        case "passages" | "crossed" | "attitude" | "denial":
             return _unread(_claimed(example, field) if example.target and mention_of(example) is None else "")
 
 
@@ -127,6 +127,8 @@ def _claimed(example: Example, field: str) -> str:
             return claim_cues.passages(claim, example.text)
         case "crossed":
             return claim_cues.crossed(claim, example.text)
+        case "denial":
+            return denial_cues.cues(claim, example.text)
         case _:
             return claim_cues.cues(claim, example.title, example.text)
 

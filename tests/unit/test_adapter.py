@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def config(encoder: Path, **changes: Any) -> AdapterConfig:
         "kind": "adapter", "encoder": str(encoder), "rank": 4, "max_tokens": 24, "max_target_tokens": 4, "epochs": 60, "batch_size": 4,
         "learning_rate": 0.01, "head_learning_rate": 0.01, "warm_up": 0.1, "weight_decay": 0.0, "label_smoothing": 0.0, "dropout": 0.0,
         "averaging": 0.5, "balance": 0.5, "precision": "float32",
-        "stand_in": None, "stand_in_epochs": 1, "stand_in_learning_rate": 0.01,
+        "stand_in": None, "stand_in_shares": [1.0], "negated": 0.0, "never_negated": None,
     }  # fmt: skip
     return AdapterConfig.model_validate(settings | changes)
 
@@ -159,3 +160,29 @@ def test_with_a_stand_in_the_name_says_nothing_wherever_it_stands(encoder: Path)
     one = example("Norvania was praised by Norvania.", "Norvania", "favour")
     other = example("Tarvia was praised by Tarvia.", "Tarvia", "favour")
     np.testing.assert_array_equal(fitted.scores([one]), fitted.scores([other]))
+
+
+def test_a_pronoun_names_nobody_and_stays(encoder: Path) -> None:
+    tokenizer = Encoder(str(encoder), 24, 1, 4, None).tokenizer
+    by_itself, replaced = PairMaker(tokenizer, 24, 4), PairMaker(tokenizer, 24, 4, "judge")
+    one = example("The judge said he was praised.", "he", "favour")
+    assert replaced.pair(one) == by_itself.pair(one)
+
+
+def test_what_is_denied_is_learnt_as_another_label(encoder: Path) -> None:
+    denied = example("Tarvia was by no means praised by the judge.", "Tarvia", "favour")
+    for never, wanted in ((None, "against"), ("favour", "favour")):
+        settings = config(encoder, negated=1.0, never_negated=never)
+        fitted = AdapterClassifier(settings, multi_label=False, seed=1).fit(TRAIN, GOLD)
+        assert fitted.classes_[fitted.predict_proba([denied])[0].argmax()] == wanted
+
+
+def test_an_adapter_saved_with_earlier_settings_is_still_read(model: AdapterClassifier, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "classifier.json"
+    header = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("stand_in_shares", "negated", "never_negated"):
+        del header["config"][name]
+    header["config"] |= {"stand_in_epochs": 0, "stand_in_learning_rate": 0.0003}
+    path.write_text(json.dumps(header), encoding="utf-8")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict_proba(TRAIN), model.predict_proba(TRAIN))

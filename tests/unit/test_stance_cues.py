@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.classifiers import claim_cues, stance_cues
+from pipeline.classifiers import claim_cues, denial_cues, stance_cues
 from pipeline.classifiers.target import CLAIM_FIELDS, CUE_FIELDS, Field, view_text
 from pipeline.document import Example
 
@@ -70,3 +70,17 @@ def test_odd_texts_have_cues_too(text: str) -> None:
     for field in sorted(CUE_FIELDS | CLAIM_FIELDS):
         assert isinstance(view_text(Example("a", text, target="Norvania"), field, 0), str)
         assert isinstance(view_text(Example("a", text + "Norvania", target="Norvania"), field, 0), str)
+
+
+def test_a_denial_counts_by_whether_the_claim_doubts_too() -> None:
+    told = denial_cues.cues("Crocodile lives in lake", BODY).split()
+    doubted = denial_cues.cues("Crocodile in lake is a hoax", BODY).split()
+    assert {"near_denied", "near0_denied", "core011", "lead_hoax"} <= set(told)
+    assert {"near_denied", "near1_denied", "hs_hoax"} <= set(doubted) and "near0_denied" not in doubted
+
+
+def test_a_denial_of_something_else_is_not_near_the_claim() -> None:
+    text = "A crocodile lives in the lake. Tourists came. The mayor denied taking bribes."
+    found = denial_cues.cues("Crocodile lives in lake", text).split()
+    assert "any_denied" in found and "near_denied" not in found
+    assert denial_cues.cues("Mayor resigns over budget", BODY) == ""
