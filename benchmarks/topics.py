@@ -21,12 +21,16 @@ import io
 import json
 import platform
 import re
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +44,15 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 
 from pipeline.calibration import CalibrationConfig, conformal_sets
-from pipeline.classifiers import ClassifierConfig
+from pipeline.classifiers import ClassifierConfig, build
+from pipeline.classifiers.embedding import EmbeddingClassifier
 from pipeline.classifiers.labels import grouped_folds
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Example
+from pipeline.report import pictures
+from pipeline.stored import StoredExamples
 
-KINDS = ("stock", "tuned", "fasttext", "linear", "characters", "embedding", "ensemble")
+KINDS = ("stock", "tuned", "fasttext", "linear", "characters", "hashing", "embedding", "ensemble")
 TOPICS = Path("../shared/data/topics")
 WORDS = {
     "field": "all", "unit": "word", "min_n": 1, "max_n": 2, "min_df": 2, "max_features": None, "min_chars": 2,
@@ -69,6 +76,11 @@ EMBEDDING = {
     "batch_size": 32, "cache": "artifacts/cache/embeddings.sqlite", **HEAD, "loss": "logistic", "c": [30.0],
     "tolerance": 1e-4,  # lbfgs stops by its gradient, which is small on few examples from the start
 }  # fmt: skip
+HASHING = {
+    "kind": "hashing", "field": "all", "window": 0, "min_n": 1, "max_n": 2, "min_chars": 2, "n_bits": 18, "sublinear": True, "idf": True,
+    "alpha": 1e-5, "n_epochs": 5, "batch_rows": 1000, "class_weight": "none", "min_judged": 2000, "scratch": None,
+}  # fmt: skip
+GROWTH = (1_000, 4_000, 10_000, 20_000, 40_000)
 CALIBRATION = {
     "method": "temperature", "source": "folds", "n_folds": 10, "halve_folds_from": 5000, "min_held_out": 50, "coverage": 0.9, "per_class": True,
     "threshold": "tuned", "min_positives": 50, "at_least_one": True, "extrapolate": True,
@@ -102,6 +114,12 @@ def main() -> None:
                 few_shot()
             case "multi":
                 several_labels(seeds)
+            case "int8":
+                int8()
+            case "growth":
+                growth()
+            case _ if name.startswith("growth:"):
+                grown(*name.split(":")[1:])
             case _:
                 compare(name, asked.kinds, seeds)
 
@@ -123,6 +141,8 @@ def compare(name: str, kinds: Sequence[str], seeds: range) -> None:
                 rows = [our("linear", LINEAR, train, test, seeds)]
             case "characters":
                 rows = [our("linear, title and characters", LINEAR_CHARS, train, test, seeds)]
+            case "hashing":
+                rows = [our("hashing", HASHING, train, test, seeds)]
             case "embedding":
                 rows = [our("embedding", encoder, train, test, seeds)]
             case "ensemble":
@@ -304,6 +324,88 @@ def few_shot() -> None:
                 scores[name].append(100 * np.mean(np.array(said) == labels(test)))
         for name, values in scores.items():
             print(f"BBC, {n_each} a class, {name}: {np.mean(values):.1f} +- {np.std(values, ddof=1):.1f} (10 draws)")
+
+
+def int8() -> None:
+    """Prints how often a head fitted on torch's vectors gives the same label with vectors by 8 bits, and one fitted on those."""
+    for name, max_tokens in (("bbc", 256), ("agnews", 128)):
+        train, test = split_of(name)
+        test = test[:: max(1, len(test) // 2000)]
+        torch_settings = configured({**EMBEDDING, "max_tokens": max_tokens})
+        eight_settings = configured({**EMBEDDING, "max_tokens": max_tokens, "backend": "onnx_int8"})
+        whole = EmbeddingClassifier(torch_settings, False, 0).fit(train, labels(train))
+        eight = EmbeddingClassifier(eight_settings, False, 0)
+        eight.classes_, eight.priors_, eight.head_ = whole.classes_, whole.priors_, whole.head_
+        by_torch, by_eight = (one.classes_[one.predict_proba(test).argmax(axis=1)] for one in (whole, eight))
+        n = int((by_torch == by_eight).sum())
+        accuracy = [100 * float(np.mean(said == labels(test))) for said in (by_torch, by_eight)]
+        print(
+            f"{name}: {n} of {len(test)} labels alike ({100 * n / len(test):.2f} %), accuracy {accuracy[0]:.2f} by torch,",
+            end=" ",
+        )
+        print(f"{accuracy[1]:.2f} by 8 bits")
+        for settings in (torch_settings, eight_settings):
+            settings = settings.model_copy(update={"cache": None})
+            encoder = EmbeddingClassifier(settings, False, 0).encoder_
+            encoder.encode(texts(test[:1]))
+            some = texts(test[:200])
+            _, n_per_s = timed(lambda encoder=encoder, some=some: encoder.encode(some), len(some))
+            print(f"  {settings.backend}: {n_per_s:.1f} texts a CPU second", flush=True)
+
+
+def growth() -> None:
+    """Prints CPU seconds and peak memory of a fit on 1,000 to 40,000 long articles, each in a process of its own; draws them."""
+    found: dict[str, list[tuple[int, float, float]]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "articles.jsonl"
+        write_long_articles(path, max(GROWTH))
+        for kind in ("linear", "hashing"):
+            for n in GROWTH:
+                command = [sys.executable, __file__, f"growth:{kind}:{n}:{path}"]
+                answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+                fit_s, megabytes, n_per_s = json.loads(answer)
+                found.setdefault(kind, []).append((n, fit_s, megabytes))
+                print(
+                    f"{kind}, {n} articles: {fit_s:.1f} CPU s, {megabytes:.0f} MB, predicts {n_per_s:.0f}/s", flush=True
+                )
+    Path("artifacts/growth.json").write_text(json.dumps(found))
+    Path("benchmarks/growth.png").write_bytes(pictures.growth(found))
+
+
+def grown(kind: str, n: str, path: str) -> None:
+    """Prints CPU seconds, peak memory and speed of one fit on the first `n` articles of a file; read into memory for `linear`."""
+    with open(path, encoding="utf-8") as lines:
+        made = (
+            Example(f"{i}", row[0], labels=(row[1],)) for i, row in enumerate(map(json.loads, islice(lines, int(n))))
+        )
+        train = StoredExamples(made) if kind == "hashing" else list(made)
+    y = [one.labels[0] for one in train]
+    started = time.process_time()
+    model = build(configured(LINEAR if kind == "linear" else HASHING), multi_label=False, seed=0).fit(train, y)
+    fit_s = time.process_time() - started
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    _, n_per_s = timed(lambda: model.predict_proba(train[:500]), 500)
+    print(json.dumps([fit_s, megabytes, n_per_s]))
+
+
+def write_long_articles(path: Path, n: int) -> None:
+    """Article-Bias articles of at most 6,000 characters with the nine commonest topics and the rest as labels.
+
+    Beyond those there are, halves of two of a label, so that no text comes twice.
+    """
+    rows = list(read(TOPICS / "article_bias" / "article_bias.jsonl.zst"))
+    common = {name for name, _ in Counter(row["topic"] for row in rows).most_common(9)}
+    made = [(row["text"], row["topic"] if row["topic"] in common else "other") for row in rows]
+    rng = np.random.default_rng(0)
+    made = [made[i] for i in rng.permutation(len(made))]
+    by_label: dict[str, list[str]] = {}
+    for text, label in made:
+        by_label.setdefault(label, []).append(text)
+    for text, label in made[: max(0, n - len(made))]:
+        other = by_label[label][int(rng.integers(len(by_label[label])))]
+        made.append((text[: len(text) // 2] + other[len(other) // 2 :], label))
+    with path.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(row) + "\n" for row in made[:n])
 
 
 def split_of(name: str) -> tuple[list[Example], list[Example]]:

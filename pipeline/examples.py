@@ -10,10 +10,11 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.artifacts import read_table
+from pipeline.artifacts import content_id, read_table
 from pipeline.classifiers.hierarchy import expanded
 from pipeline.clean import Duplicates, clean_row
 from pipeline.document import Article, Example, Kind, Rejected
@@ -24,6 +25,7 @@ from pipeline.preparation import Prepared, prepare
 from pipeline.repair import Repair
 from pipeline.rows import as_row, hub_rows
 from pipeline.separate import Separator
+from pipeline.stored import StoredExamples
 from pipeline.task import TaskConfig
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ BATCH_ROWS = 2000
 class Examples:
     """The examples of one part of a task, what was cut from each, and what was rejected and why."""
 
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     boilerplate: tuple[str, ...] = ()
     rejected: dict[str, int] = field(default_factory=dict)
     origin: str = ""
@@ -68,13 +70,16 @@ def load_examples(task: TaskConfig, part: Part, source: Source) -> Examples:
         if part == "held_out" or (task.data.corpus is None and task.data.train is None):
             return Examples(())
         raise DataError(f"no {part} data; give --set data.{part}=PATH")
-    found = (
-        _from_files([files] if isinstance(files, str) else files, task, part, source)
-        if files
-        else _from_table(task, part, source)
-    )
+    names = [files] if isinstance(files, str) else files
+    if names and task.data.stream and part != "test":
+        return _checked(_streamed(names, task, part, source), part, task)
+    found = _from_files(names, task, part, source) if names else _from_table(task, part, source)
     if task.kind == "multi" and task.data.hierarchy:
         found = replace(found, examples=tuple(replace(one, labels=expanded(one.labels)) for one in found.examples))
+    return _checked(found, part, task)
+
+
+def _checked(found: Examples, part: Part, task: TaskConfig) -> Examples:
     if not len(found) and part != "held_out":
         lost = ", ".join(f"{n} {reason}" for reason, n in found.rejected.items()) or "no row at all"
         raise DataError(
@@ -123,9 +128,53 @@ def _from_files(files: Sequence[str], task: TaskConfig, part: Part, source: Sour
     return Examples(examples, tuple(aside), dict(rejected), ", ".join(files))
 
 
-def _read(files: Sequence[str], task: TaskConfig, source: Source) -> tuple[list[dict[str, Any]], Counter[str]]:
-    rows: list[dict[str, Any]] = []
+def _streamed(files: Sequence[str], task: TaskConfig, part: Part, source: Source) -> Examples:
+    """As `_from_files`, with one batch of rows in memory; a first reading counts the rows and what splits they name."""
+    splits = Counter(row["split"] for row in _rows(files, task, source, Counter()))
+    is_dealt = not any(splits[name] for name in _SPLITS["held_out"])
+    share = min(0.1, task.data.hold_out / max(1, splits.total()))
     rejected: Counter[str] = Counter()
+
+    def mine() -> Iterator[dict[str, Any]]:
+        for row in _rows(files, task, source, rejected):
+            if splits["train"] and row["split"] not in (*_SPLITS["train"], *_SPLITS["held_out"]):
+                continue
+            held = _is_drawn(row, share) if is_dealt else row["split"] in _SPLITS["held_out"]
+            if held == (part == "held_out"):
+                yield row
+
+    def examples() -> Iterator[Example]:
+        rows = mine()
+        while batch := list(islice(rows, BATCH_ROWS)):
+            kept, _ = _prepare_rows(batch, task, source, rejected)
+            for row, text in kept:
+                one = _example(row, text, content_id(text), task.data.rename)
+                yield replace(one, labels=expanded(one.labels)) if task.data.hierarchy else one
+
+    stored = StoredExamples(examples())
+    _warn(files, rejected)
+    return Examples(stored, (), dict(rejected), ", ".join(files))
+
+
+def _is_drawn(row: dict[str, Any], share: float) -> bool:
+    """Whether a row is held out: by its content, so that copies go the same way."""
+    return int(content_id(row["text"] or row["html"] or ""), 16) < share * 2**64
+
+
+def _read(files: Sequence[str], task: TaskConfig, source: Source) -> tuple[list[dict[str, Any]], Counter[str]]:
+    rejected: Counter[str] = Counter()
+    rows = list(_rows(files, task, source, rejected))
+    _warn(files, rejected)
+    return rows, rejected
+
+
+def _warn(files: Sequence[str], rejected: Counter[str]) -> None:
+    for reason, n in rejected.items():
+        log.warning("%s: %d rows rejected: %s", ", ".join(files), n, reason)
+
+
+def _rows(files: Sequence[str], task: TaskConfig, source: Source, rejected: Counter[str]) -> Iterator[dict[str, Any]]:
+    """The labelled rows of the files; those without a label are counted in `rejected`."""
     for name in files:
         columns: Counter[str] = Counter()
         for number, row in enumerate(_origin(name, source.limits), start=1):
@@ -145,14 +194,11 @@ def _read(files: Sequence[str], task: TaskConfig, source: Source) -> tuple[list[
                     row=number,
                 )
             else:
-                rows.append(outcome)
+                yield outcome
         if columns and task.data.label not in columns:
             raise DataError(
                 f"no column '{task.data.label}'; the columns are text, {', '.join(sorted(columns))}", file=name, row=1
             )
-    for reason, n in rejected.items():
-        log.warning("%s: %d rows rejected: %s", ", ".join(files), n, reason)
-    return rows, rejected
 
 
 def _origin(name: str, limits: Limits) -> Iterator[tuple[Article, dict[str, Any]] | Rejected]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -148,7 +148,7 @@ def laid(task: TaskConfig, chosen: Mapping[str, Any]) -> TaskConfig:
         raise ConfigError(f"sweep: {first_problem(error, TaskConfig)}") from None
 
 
-def judge(name: str, task: TaskConfig, examples: tuple[Example, ...], metric: str) -> float:
+def judge(name: str, task: TaskConfig, examples: Sequence[Example], metric: str) -> float:
     """The metric on examples answered by models that had not learnt them."""
     from sklearn.metrics import f1_score
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from math import sqrt
 from typing import TypeAlias
 from zlib import crc32
@@ -27,7 +28,8 @@ N_APART = 10
 _WORD = re.compile(r"\w+")
 _PER_MILLE = 1000
 _TEXTS_AT_ONCE = 5000
-_MOST_TEXTS = 2000
+MOST_TEXTS = 2000
+"""Of so many of the texts learnt from it is counted which words would have been unknown, about."""
 
 
 def is_sampled(article: str) -> bool:
@@ -87,11 +89,11 @@ def word_codes(text: str) -> NDArray[np.uint32]:
     return np.fromiter(map(crc32, words), np.uint32, len(words))
 
 
-def known_words(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+def known_words(texts: Iterable[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """The codes of the words in the texts, sorted, and those that stand in one text only."""
     codes, n_texts = np.empty(0, np.uint32), np.empty(0, np.int64)
-    for begin in range(0, len(texts), _TEXTS_AT_ONCE):
-        inside = [np.unique(word_codes(text)) for text in texts[begin : begin + _TEXTS_AT_ONCE]]
+    rest = iter(texts)
+    while inside := [np.unique(word_codes(text)) for text in islice(rest, _TEXTS_AT_ONCE)]:
         both = np.concatenate([codes, *inside])
         weights = np.concatenate([n_texts, np.ones(len(both) - len(codes), np.int64)])
         codes, places = np.unique(both, return_inverse=True)
@@ -100,9 +102,8 @@ def known_words(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.ui
 
 
 def tally_fresh_words(task: str, texts: Sequence[str], known: NDArray[np.uint32], once: NDArray[np.uint32]) -> Tally:
-    """As `tally_words`, of the texts that `known_words` has read, each as if it had not been among them."""
-    some = texts[:: max(1, len(texts) // _MOST_TEXTS)]
-    return tally_words(task, some, np.setdiff1d(known, once, assume_unique=True))
+    """As `tally_words`, of texts that `known_words` has read, each as if it had not been among them."""
+    return tally_words(task, texts, np.setdiff1d(known, once, assume_unique=True))
 
 
 def share(counts: Tally, name: str) -> tuple[float, float, int]:

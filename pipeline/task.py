@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline.calibration import CalibrationConfig
 from pipeline.classifiers import ClassifierConfig
@@ -15,7 +15,11 @@ from pipeline.errors import ConfigError
 
 
 class DataConfig(Config):
-    """Where the examples come from: a corpus of the `split` stage, or files of their own; `rename` says what their labels are called here."""
+    """Where the examples come from: a corpus of the `split` stage, or files of their own; `rename` says what their labels are called here.
+
+    `stream`: training files are read row by row into a file of examples, never whole into memory; of a file that names no held-out rows at
+    most `hold_out` (and a tenth) are held out. Then near-duplicates are not looked for, exact copies stay together.
+    """
 
     corpus: str | None = None
     train: str | list[str] | None = None
@@ -26,6 +30,8 @@ class DataConfig(Config):
     min_examples: int = Field(ge=1)
     small_label: int = Field(ge=1, default=10)
     hierarchy: bool = False
+    stream: bool = False
+    hold_out: int = Field(ge=1, default=5000)
 
 
 class Evaluation(Config):
@@ -54,6 +60,12 @@ class TaskConfig(Config):
     evaluation: Evaluation
     gate: Gate
     seed: int
+
+    @model_validator(mode="after")
+    def _streams_with_rows_held_out(self) -> Self:
+        if self.data.stream and self.calibration.source != "held_out":
+            raise ValueError("data.stream: true needs calibration.source: held_out, since folds are held in memory")
+        return self
 
 
 def load_task(name: str, config_dir: Path, overrides: list[str]) -> TaskConfig:

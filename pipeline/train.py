@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 from pipeline.artifacts import json_line, read_json, replacing, table_digest, write_json, write_text
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.classifiers.transformer import is_follower
-from pipeline.document import Summary
+from pipeline.document import Example, Summary
 from pipeline.errors import DataError
 from pipeline.examples import Examples, Source, check_labels, load_examples
 from pipeline.leakage import label_conflicts
@@ -109,18 +110,21 @@ def quality(trained: Trained, task: TaskConfig) -> dict[str, list[dict[str, obje
     examples = trained.train.examples
     counts = Counter(label for example in examples for label in example.labels)
     small = [{"label": label, "n": n} for label, n in sorted(counts.items()) if n < task.data.small_label]
-    place = {group: i for i, group in enumerate(dict.fromkeys(one.group or one.id for one in examples))}
-    groups = [place[one.group or one.id] for one in examples]
-    keys = [(one.labels, one.target) if task.kind == "target" else one.labels for one in examples]
-    unlike = label_conflicts(groups, keys) if task.kind != "target" else []
-    conflicts: list[dict[str, object]] = [
-        {"ids": [examples[i].id for i in one], "labels": [list(examples[i].labels) for i in one]} for one in unlike
-    ]
     return {
         "small_labels": small,
-        "conflicting_duplicates": conflicts[:MOST_NAMED],
+        "conflicting_duplicates": _conflicts(examples, task)[:MOST_NAMED],
         "doubted_labels": _doubted(trained),
     }
+
+
+def _conflicts(examples: Sequence[Example], task: TaskConfig) -> list[dict[str, object]]:
+    """Groups that are not labelled alike; none where the task has targets, or groups were not looked for."""
+    if task.kind == "target" or task.data.stream:
+        return []
+    place = {group: i for i, group in enumerate(dict.fromkeys(one.group or one.id for one in examples))}
+    groups = [place[one.group or one.id] for one in examples]
+    unlike = label_conflicts(groups, [one.labels for one in examples])
+    return [{"ids": [examples[i].id for i in one], "labels": [list(examples[i].labels) for i in one]} for one in unlike]
 
 
 def _doubted(trained: Trained) -> list[dict[str, object]]:

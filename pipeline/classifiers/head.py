@@ -24,10 +24,15 @@ from pipeline.config import Config
 Array: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 TINY = 1e-12
+MOST_LBFGS_TOLERANCE = 1e-4
+"""lbfgs stops by its gradient, which is small from the start on few examples: a tolerance made for liblinear leaves it unsolved."""
 
 
 class HeadConfig(Config):
-    """Settings of the head; several values of `c` are compared on folds inside the training examples."""
+    """Settings of the head; several values of `c` are compared on folds inside the training examples.
+
+    `tolerance` ends the solver; with `loss: logistic` at most MOST_LBFGS_TOLERANCE counts.
+    """
 
     loss: Literal["squared_hinge", "logistic"]
     c: tuple[float, ...] = Bounds(min_length=1)
@@ -193,6 +198,8 @@ class Head:
             "tol": self.config.tolerance,
             "random_state": self.seed,
         }
+        if self.config.loss == "logistic":
+            settings["tol"] = min(self.config.tolerance, MOST_LBFGS_TOLERANCE)
         return LinearSVC(**settings) if self.config.loss == "squared_hinge" else LogisticRegression(**settings)
 
 

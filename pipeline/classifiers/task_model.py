@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from pipeline.classifiers.hierarchy import coherent, with_ancestors, with_parent
 from pipeline.classifiers.labels import grouped_folds
 from pipeline.document import Example, LabelPrediction
 from pipeline.errors import ArtifactError, DataError
-from pipeline.tally import Tally, known_words, tally_answers, tally_fresh_words
+from pipeline.tally import MOST_TEXTS, Tally, known_words, tally_answers, tally_fresh_words
 
 TaskKind: TypeAlias = Literal["single", "multi", "target"]
 Array = NDArray[np.float64]
@@ -81,9 +82,9 @@ class TaskModel:
         held_out = held_out or []
         halves = None
         if calibration.source == "held_out" and len(held_out) >= calibration.min_held_out:
-            learned = list(train)
+            learned = train
             fitted.fit(learned, _labels(learned, multi_label))
-            judged, raw = list(held_out), fitted.predict_proba(held_out)
+            judged, raw = held_out, fitted.predict_proba(held_out)
         else:
             learned = judged = [*train, *held_out]
             y = _labels(learned, multi_label)
@@ -133,17 +134,17 @@ class TaskModel:
                 present = _of_a_whole_fit(
                     present, probabilities, calibrator.apply(halves), y, calibration, len(learned)
                 )
-        priors = _membership(learned, fitted.classes_).mean(axis=0)
+        priors = _shares(learned, fitted.classes_)
         model = cls(task, task_kind, fitted, calibration, calibrator, given, present, absent, priors)
         model = replace(model, judged=(tuple(judged), probabilities))
         return model if task_kind == "target" else model._profiled(learned, judged, probabilities)
 
     def _profiled(self, learned: Sequence[Example], judged: Sequence[Example], probabilities: Array) -> Self:
         """Itself, with what scored articles are compared with: the words learnt from, the answers to those judged."""
-        texts = [example.text for example in learned]
-        known, once = known_words(texts)
+        known, once = known_words(example.text for example in learned)
         counts = tally_answers(self.task, self._answers(judged, probabilities))
-        counts.update(tally_fresh_words(self.task, texts, known, once))
+        some = [example.text for example in learned[:: max(1, len(learned) // MOST_TEXTS)]]
+        counts.update(tally_fresh_words(self.task, some, known, once))
         return replace(self, known_words=known, training=counts)
 
     @property
@@ -306,6 +307,11 @@ def _membership(examples: Sequence[Example], classes: NDArray[np.str_]) -> NDArr
     for i, example in enumerate(examples):
         member[i, [place[label] for label in example.labels if label in place]] = True
     return member
+
+
+def _shares(examples: Sequence[Example], classes: NDArray[np.str_]) -> Array:
+    counts = Counter(label for example in examples for label in set(example.labels))
+    return np.array([counts[label] for label in classes.tolist()], dtype=np.float64) / len(examples)
 
 
 def _upper(values: Array, coverage: float) -> float:

@@ -39,6 +39,19 @@ def pictures(evaluation: Evaluation) -> dict[str, bytes]:
     return drawn
 
 
+def growth(series: Mapping[str, Sequence[tuple[int, float, float]]]) -> bytes:
+    """Seconds and megabytes by number of articles, a line for each name; dashed what would be proportional to the first point."""
+    figure, axes = _canvas(9, 3.6, n_columns=2)
+    for place, (title, unit) in enumerate((("Time of a fit", "CPU seconds"), ("Peak memory of the process", "MB"))):
+        for (name, points), colour in zip(series.items(), (_ACCENT, _BAD, _SOFT), strict=False):
+            x, y = [point[0] for point in points], [point[1 + place] for point in points]
+            axes[place].plot(x, y, "o-", color=colour, linewidth=1.8, markersize=4, label=name)
+            axes[place].plot([x[0], x[-1]], [y[0], y[0] * x[-1] / x[0]], "--", color=colour, linewidth=0.8)
+        axes[place].set(title=title, xlabel="articles", ylabel=unit, xscale="log", yscale="log")
+    axes[0].legend(frameon=False, fontsize=9)
+    return _png(figure)
+
+
 def _confusion(labels: Sequence[str], counts: np.ndarray) -> bytes:
     """Rows are what is true, columns what the model said; right answers blue, errors red, strength by share of the row."""
     k = len(labels)

@@ -137,6 +137,26 @@ def test_train_and_evaluate_work_outside_of_the_project(slugline: Slugline, tmp_
     assert metrics["n"] == len(given[::2]) and metrics["accuracy"] > 0.5 and metrics["shortcut"]
 
 
+def test_training_rows_may_be_streamed(slugline: Slugline, tmp_path: Path) -> None:
+    words = {"finance": "shares market profit bank growth euro", "sport": "match goal league coach cup referee"}
+    rng = random.Random(0)
+    rows = [
+        {"text": f"{' '.join(rng.choices(text.split(), k=14))} {i}", "label": label}
+        for label, text in words.items()
+        for i in range(300)
+    ]
+    (tmp_path / "train.jsonl").write_text(as_jsonl(rows))
+    (tmp_path / "test.jsonl").write_text(as_jsonl(rows[::7]))
+    files = ("--set", "data.train=train.jsonl", "--set", "data.test=test.jsonl", "--set", "data.stream=true")
+    trained = slugline("train", "--task", "topic_hashing", *files)
+    assert trained.returncode == 0, trained.stderr
+    record = json.loads((tmp_path / "artifacts/topic_hashing/training.json").read_text())
+    assert record["n_train"] + record["n_held_out"] == 600 and 40 <= record["n_held_out"] <= 80
+    done = slugline("evaluate", "--task", "topic_hashing", *files, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["accuracy"] > 0.95
+
+
 def test_the_training_report_names_what_a_person_should_look_at(slugline: Slugline, tmp_path: Path) -> None:
     words = {"finance": "shares market profit bank growth euro", "sport": "match goal league coach cup referee"}
     rng = random.Random(0)

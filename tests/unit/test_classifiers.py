@@ -260,6 +260,16 @@ def test_held_out_examples_with_an_unseen_label_do_not_stop_calibration():
     assert model.labels == tuple(sorted(TOPICS))
 
 
+def test_a_coarse_tolerance_does_not_leave_a_logistic_head_unsolved():
+    train, new = articles(8), articles(4, seed=5)
+    y = [one.labels[0] for one in train]
+    coarse, fine = (
+        classifiers.build(linear(loss="logistic", tolerance=tolerance), multi_label=False, seed=0).fit(train, y)
+        for tolerance in (0.05, 1e-4)
+    )
+    np.testing.assert_array_equal(coarse.predict_proba(new), fine.predict_proba(new))
+
+
 def test_sets_are_those_of_a_fit_on_all_examples():
     plain, moved = (
         TaskModel.fit("topic", "single", linear(), calibration(extrapolate=wanted), articles(16), None, 0)
