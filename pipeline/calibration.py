@@ -5,6 +5,7 @@ cannot change), or an isotonic curve for each class.
 Several labels: Platt's sigmoid or an isotonic curve for each. Sets: split conformal, overall or class by class.
 References: Guo et al. 2017, On Calibration of Modern Neural Networks; Platt 1999 with the priors of Lin, Lin and Weng 2007;
 Sadinle, Lei and Wasserman 2019, Least Ambiguous Set-Valued Classifiers; Yang 2001 (SCutFBR thresholds).
+scipy.optimize is imported where something is fitted, since it is a quarter of what a scoring process has to import.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Bounds
-from scipy.optimize import minimize, minimize_scalar
 
 from pipeline.config import Config
 from pipeline.errors import DataError
@@ -105,6 +105,8 @@ class Calibrator:
 
 def fit_temperature(probabilities: Array, y: NDArray[np.int64]) -> float:
     """The temperature that gives the true classes the highest likelihood; 1 where there is nothing to learn from."""
+    from scipy.optimize import minimize_scalar
+
     if not len(y):
         return 1.0
     logs = np.log(np.maximum(probabilities, TINY))
@@ -120,6 +122,8 @@ def fit_temperature(probabilities: Array, y: NDArray[np.int64]) -> float:
 
 def fit_temperature_and_share(probabilities: Array, y: NDArray[np.int64]) -> tuple[float, float]:
     """The temperature, and the share given to all classes alike, that give the true classes the highest likelihood."""
+    from scipy.optimize import minimize
+
     began = fit_temperature(probabilities, y)
     if not len(y):
         return began, 0.0
@@ -145,6 +149,8 @@ def with_temperature(probabilities: Array, temperature: float) -> Array:
 
 def fit_platt(p: Array, member: Flags) -> Array:
     """Slope and offset on the logit that give the labels the highest likelihood; the identity without both classes."""
+    from scipy.optimize import minimize
+
     known = ~np.isnan(p)
     x, m = _logit(p[known]), member[known]
     n_true, n_false = int(m.sum()), int((~m).sum())

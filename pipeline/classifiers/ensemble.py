@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Bounds
-from scipy.optimize import minimize
 
 from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
 from pipeline.classifiers.head import Array, Flags, softmax
@@ -103,6 +102,8 @@ class EnsembleClassifier:
 
 def stacking_weights(held_out: list[Array], member: Flags, *, multi_label: bool) -> Array:
     """The weight of each member, at or above zero, that gives the labels the highest likelihood."""
+    from scipy.optimize import minimize
+
     unknown = np.any([np.isnan(p) for p in held_out], axis=0)
     usable = ~unknown.any(axis=1) if multi_label else (member & ~unknown).any(axis=1)
     truth = member[usable]

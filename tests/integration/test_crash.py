@@ -127,14 +127,14 @@ def test_a_full_disk_is_one_clear_line_and_a_rerun_completes(undisturbed: Path, 
     assert "cannot be written (No space left on device)" in errors
     assert "Traceback" not in errors
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
-    assert finished(undisturbed, *words(output))[0] == 0
+    assert finished(undisturbed, *words(output), "--processes", "1")[0] == 0
     assert Path(output).read_bytes() == (undisturbed / "whole.jsonl").read_bytes()
     assert sorted(path.name for path in small_disk.iterdir()) == ["out.jsonl", "out.jsonl.profile.json"]
 
 
 def test_a_read_only_folder_is_one_clear_line(undisturbed: Path, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    code, _, errors = finished(undisturbed, *words(str(small_disk / "out.jsonl")))
+    code, _, errors = finished(undisturbed, *words(str(small_disk / "out.jsonl")), "--processes", "1")
     assert (code, "cannot be written (Read-only file system)" in errors, "Traceback" in errors) == (1, True, False), (
         errors
     )
