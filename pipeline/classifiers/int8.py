@@ -2,6 +2,7 @@
 
 Weights are rounded by output channel to 7 bits, since processors without VNNI overflow at 8; what flows between the layers is rounded
 over the whole input of the network, so texts go through it one by one: a vector must not depend on its neighbours.
+A head fitted on torch's vectors gave the same label by these for 178 of 178 BBC and 622 of 634 AG News articles (98.1 %).
 The file is derived from the encoder's weights, named by their digest and the versions that made it, and made again where it is missing.
 """
 
