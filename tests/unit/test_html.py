@@ -186,6 +186,15 @@ def test_a_long_line_and_many_lines_within_the_limits_come_back_whole():
     assert len(parse_html("x<br>" * 30_000, LIMITS).cues) == 30_000
 
 
+def test_a_tag_begun_many_times_within_itself_is_passed_once():
+    html = "<a" * 9_000 + " x" + "y" * 1_000_000  # a search from each of its beginnings would take minutes
+    assert parse_html(html + "><p>the story", LIMITS).text == "the story"
+
+
+def test_a_tag_of_one_attribute_less_than_the_limit_is_read():
+    assert parse_html("<p " + "a " * 9_999 + ">the story", LIMITS).text == "the story"
+
+
 def test_nesting_up_to_the_limit_is_read():
     assert parse_html("<div>" * 900 + "deep" + "</div>" * 900, LIMITS).text == "deep"
 
