@@ -1,7 +1,7 @@
 """Labelled lines in, the separator's weights out: `weights.safetensors` and `model.json`, and a record of the training.
 
 Whole sites are held out, never single lines: they choose nothing but the calibration, the threshold and the epoch count's
-sanity. The last weights are trained on all sites; calibration comes from the run that held sites out.
+sanity. The last weights are trained on all sites; calibration comes from the run that held sites out, which goes on beside it.
 
 The decision that is not obvious: documents are changed anew in every epoch (`pipeline.separate.augment`) and words and cues
 are dropped at random, so that the model leans on form and context where it knows no words.
@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,7 @@ from pipeline.separate.features import NAMES, Features, extract
 from pipeline.separate.hand_kinds import HandKinds, lines_digest, read_hand_kinds, with_hand_kinds
 from pipeline.separate.html import CUES, HtmlLimits
 from pipeline.separate.labelled import (
+    DRILL,
     PLAIN,
     SEED,
     TO_BLANK,
@@ -49,8 +54,9 @@ from pipeline.separate.labelled import (
 )
 from pipeline.separate.model import EMBEDDING_STEP, KINDS, MAX_ROW_SUM, LineModel, vocabulary
 from pipeline.separate.network import Answer, Batch, LineNetwork, Shape
-from pipeline.separate.pages import read_pages, with_page_kinds
+from pipeline.separate.pages import LabelledPage, read_pages, with_page_kinds
 from pipeline.separate.quality import figures
+from pipeline.separate.renderings import rendered, renderers
 from pipeline.separate.word_vectors import word_vectors
 
 log = logging.getLogger(__name__)
@@ -63,11 +69,14 @@ class Inputs(BaseConfig):
     """Which labelled lines; a file that is not there is skipped with a warning."""
 
     lines: list[Path]
+    drills: list[Path]
     typed: list[Path]
     typed_split: str
     hand_kinds: list[Path]
     hand_weight: float = Field(gt=0)
     pages: list[Path]
+    renderings: list[str]
+    min_covered: float = Field(ge=0, le=1)
     html: Html
 
 
@@ -78,6 +87,7 @@ class Training(BaseConfig):
     documents_per_page: int = Field(ge=1)
     lines_per_batch: int = Field(ge=100)
     learning_rate: float = Field(gt=0)
+    last_rate: float = Field(ge=0, le=1)
     weight_decay: float = Field(ge=0)
     embedding_decay: float = Field(ge=0)
     averaging: float = Field(ge=0, lt=1)
@@ -98,6 +108,7 @@ class Training(BaseConfig):
     encoder: str
     word_smoothing: float = Field(gt=0)
     seed_copies: int = Field(ge=1)
+    drill_copies: int = Field(ge=1)
     n_knots: int = Field(ge=2)
     n_composed: int = Field(ge=0)
     max_lines: int = Field(ge=10)
@@ -126,12 +137,15 @@ def run(config: Config, output: Path) -> Summary:
     kept = [d for d in documents if not is_held_out(d.site, config.holdout_share)]
     words = build_vocabulary(documents, config.training, config.network.words)
     kept_composer = composer.without(lambda site: is_held_out(site, config.holdout_share))
-    weights, settings = train(kept, kept_composer, words, config)
-    articles = [d for d in held_out if d.is_article and d.variant != SEED]
-    calibration = calibrated(LineModel.of(weights, settings), articles, config.training.n_knots)
-    model = LineModel.of(weights, settings | {"calibration": calibration})
-    quality = figures(held_out, predicted(model, held_out), threshold=0.5)
-    weights, settings = train(documents, composer, words, config)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        of_kept = processes.submit(train, kept, kept_composer, words, config)
+        of_all = processes.submit(train, documents, composer, words, config)
+        weights, settings = of_kept.result()
+        articles = [d for d in held_out if d.is_article and d.variant not in (SEED, DRILL)]
+        calibration = calibrated(LineModel.of(weights, settings), articles, config.training.n_knots)
+        model = LineModel.of(weights, settings | {"calibration": calibration})
+        quality = figures(held_out, predicted(model, held_out), threshold=0.5)
+        weights, settings = of_all.result()
     save_model(weights, settings | {"calibration": calibration}, output)
     write_json({"held_out_sites": quality, "config": config.model_dump(mode="json")}, output / "training.json")
     return Summary("train-separator", len(documents), len(documents), {}, time.monotonic() - began)
@@ -147,6 +161,8 @@ def read_inputs(inputs: Inputs) -> list[LabelledDocument]:
     """
     pages = [page for path in _there(inputs.pages) for page in read_pages(path, HtmlLimits(**inputs.html.model_dump()))]
     documents = [document for path in _there(inputs.lines) for document in read_documents(path)]
+    documents += [replace(d, variant=DRILL) for path in _there(inputs.drills) for d in read_documents(path)]
+    documents += _renderings(inputs, pages, {(document.id, document.variant) for document in documents})
     as_text = {document.id for document in documents}
     for page in (page.document for page in pages):
         documents.append(page)
@@ -157,7 +173,26 @@ def read_inputs(inputs: Inputs) -> list[LabelledDocument]:
     given = _hand_kinds(inputs)
     by_hand = with_hand_kinds([d for d in documents if d.id in given], given, inputs.hand_weight)
     by_markup = with_page_kinds([d for d in documents if d.id not in given], pages)
-    return by_hand + [replace(d, kind_weight=inputs.hand_weight) if d.variant == SEED else d for d in by_markup]
+    return by_hand + [
+        replace(d, kind_weight=inputs.hand_weight) if d.variant in (SEED, DRILL) else d for d in by_markup
+    ]
+
+
+def _renderings(
+    inputs: Inputs, pages: Sequence[LabelledPage], given: Container[tuple[str, str]]
+) -> Iterator[LabelledDocument]:
+    """The articles among the pages as other tools render them, where they are not given and the gold body is to be trusted."""
+    by_name = renderers(inputs.renderings)
+    trusted = {page.document.id for page in pages if _covered(page.document) >= inputs.min_covered}
+    for row in (row for path in _there(inputs.pages) for row in read_rows(path)):
+        if row["page_type"] == "article" and row["id"] in trusted and not row["gold_doubtful"]:
+            yield from rendered(row, {name: r for name, r in by_name.items() if (row["id"], name) not in given})
+
+
+def _covered(document: LabelledDocument) -> float:
+    """The share of the gold body's characters that lines of the page hold."""
+    held = sum(len(line) for line, is_body in zip(document.lines, document.body, strict=True) if is_body == 1)
+    return held / max(1, len(document.gold_body))
 
 
 def _hand_kinds(inputs: Inputs) -> dict[str, HandKinds]:
@@ -280,10 +315,11 @@ class Batches:
     def documents(self, rng: np.random.Generator) -> Iterator[list[LabelledDocument]]:
         """One epoch's documents, some thousand lines at a time."""
         settings = self.config.training
+        copies = {SEED: settings.seed_copies, DRILL: settings.drill_copies}
         chosen: list[LabelledDocument] = self.composer.documents(settings.n_composed, rng)
         for variants in self.pages.values():
-            if variants[0].variant == SEED:
-                chosen.extend(variants * settings.seed_copies)
+            if variants[0].variant in copies:
+                chosen.extend(variants * copies[variants[0].variant])
                 continue
             picks = rng.permutation(len(variants))[: settings.documents_per_page]
             chosen.extend(variants[i] for i in picks)
@@ -466,10 +502,17 @@ def _optimizer(network: LineNetwork, settings: Training, n_steps: int) -> tuple[
         ],
         lr=settings.learning_rate,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=n_steps + 50, pct_start=0.15
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(
+        optimizer, partial(_rate, n_steps=n_steps, last=settings.last_rate)
     )
-    return optimizer, schedule
+
+
+def _rate(step: int, *, n_steps: int, last: float) -> float:
+    """The learning rate's share of its peak: a rise over the first 15 % of the steps, then half a cosine down to `last`."""
+    rise = 0.15 * n_steps
+    if step < rise:
+        return 0.04 + 0.96 * step / rise
+    return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / (n_steps - rise))))
 
 
 def _step(

@@ -21,6 +21,8 @@ from pipeline.separate.model import KINDS
 UNKNOWN = -1
 SEED = "seed"
 """The variant of articles written for the project."""
+DRILL = "drill"
+"""The variant of articles written to be hard."""
 PLAIN = "plain"
 """The variant of pages read by the project's own parser and then taken for plain text."""
 
