@@ -96,7 +96,7 @@ def start(
 
 @app.command()
 def ingest(config_dir: ConfigDir = None) -> None:
-    """Read the corpora of configs/ingest.yaml into one table of articles."""
+    """Read the corpora of configs/ingest.yaml into one table."""
     from pipeline import ingest as stage
     from pipeline.inputs import Limits
 
@@ -122,7 +122,10 @@ def separate(
     output: Output = None,
     config_dir: ConfigDir = None,
 ) -> None:
-    """Tell the body of each article from its boilerplate lines; without a path, the stage."""
+    """Tell the body of articles from their boilerplate lines.
+
+    Without a path, the stage.
+    """
     from pipeline.separate import Separator
 
     if not paths:
@@ -141,7 +144,10 @@ def separate(
 
 @app.command()
 def split(config_dir: ConfigDir = None) -> None:
-    """Give each document its split; near-duplicates stay together, a leak fails the stage."""
+    """Give each document its split.
+
+    Near-duplicates stay together, a leak fails the stage.
+    """
     from pipeline import split as stage
 
     config = stage.Config.load(_settings("split.yaml", config_dir))
@@ -185,14 +191,16 @@ def evaluate(
         int | None, typer.Option("--seeds", min=2, help="Train and measure anew with so many seeds: mean and spread.")
     ] = None,
 ) -> None:
-    """Measure a model on its task's test examples, with 95 % intervals."""
+    """Measure a model on its task's test examples.
+
+    With 95 % intervals.
+    """
     from pipeline import evaluate as stage
     from pipeline import runs
     from pipeline.home import home
     from pipeline.task import load_task
 
-    if form not in ("text", "json"):
-        raise typer.BadParameter(f"expected text or json, got '{form}'", param_hint="--format")
+    _check_format(form, "text", "json")
     settings = load_task(task, _config_dir(config_dir), overrides or [])
     config, output = stage.Config.load(_settings("evaluate.yaml", config_dir)), Path("artifacts") / task
     if seeds is not None:
@@ -214,7 +222,10 @@ def register(
     overrides: Override = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Put the previous champion back.")] = False,
 ) -> None:
-    """Promote the challenger to champion if it is better on the same rows."""
+    """Promote the challenger if it beats the champion.
+
+    Both are asked the same rows.
+    """
     import time
 
     from pipeline import register as stage
@@ -274,13 +285,19 @@ def score(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if an article cannot be read.")] = False,
     config_dir: ConfigDir = None,
 ) -> None:
-    """Label articles: one record each, in input order; without a path, the stage."""
+    """Label articles: one record each, in input order.
+
+    Without a path, the stage.
+    """
     from pipeline import scoring
     from pipeline.parts import is_parts
 
     in_parts = output is not None and is_parts(output)
     if in_parts and form not in (None, ScoreFormat.PARQUET):
         raise typer.BadParameter("a folder or URL takes Parquet parts", param_hint="--format")
+    if output is not None and not in_parts and form is None and scoring.form_of(output) is None:
+        known = ", ".join(scoring.FORMS)
+        raise typer.BadParameter(f"{output}: expected a name ending in {known}; or give --format", param_hint="-o")
     request = scoring.Request(
         paths=tuple(paths or ()),
         models=tuple(models or ()),
@@ -309,10 +326,14 @@ def compare(
     overrides: Override = None,
     config_dir: ConfigDir = None,
 ) -> None:
-    """Ask the models the same test rows and say which is better, by how much, and whether that is chance."""
+    """Say which model is better, and whether that is chance.
+
+    The models are asked the same test rows.
+    """
     from pipeline import compare as command
     from pipeline.task import load_task
 
+    _check_format(form, "text", "json", "html")
     settings = load_task(task, _config_dir(config_dir), overrides or [])
     config = command.Config.load(_settings("compare.yaml", config_dir))
     command.run(config, task, settings, _source(config_dir), runs, form, Path("artifacts/compare") / task)
@@ -330,14 +351,16 @@ def drift(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if something has moved.")] = False,
     config_dir: ConfigDir = None,
 ) -> None:
-    """Compare scored articles with those their models learnt from: labels, abstentions, unknown words, what was cut."""
+    """Compare scored articles with those learnt from.
+
+    Labels, abstentions, unknown words, what was cut.
+    """
     from pipeline import drift as command
     from pipeline.home import home
     from pipeline.score import champions
     from pipeline.scoring import STAGE_OUTPUT
 
-    if form not in ("text", "json"):
-        raise typer.BadParameter(f"expected text or json, got '{form}'", param_hint="--format")
+    _check_format(form, "text", "json")
     config = command.Config.load(_settings("drift.yaml", config_dir))
     found = command.run(config, output or STAGE_OUTPUT, models or champions(home() / "models"), form)
     if strict and any(one.has_moved for one in found):
@@ -363,6 +386,7 @@ def explain(
     from pipeline.inputs import Limits, read_articles
     from pipeline.score import Scorer
 
+    _check_format(form, "text", "html")
     for one in read_articles([path], Limits.load(_settings("inputs.yaml", config_dir))):
         if not isinstance(one, Article):
             raise DataError(one.message)
@@ -379,7 +403,10 @@ def suggest(
     config_dir: ConfigDir = None,
     overrides: Override = None,
 ) -> None:
-    """Pick the articles to label next and write them as a CSV sheet; fill in `label`, then train on it too."""
+    """Pick the articles to label next, as a CSV sheet.
+
+    Fill in `label`, then train on it too.
+    """
     from pipeline import suggest as command
     from pipeline.evaluate import latest_model
     from pipeline.examples import load_examples
@@ -412,7 +439,7 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535)] = 8000,
     config_dir: ConfigDir = None,
 ) -> None:
-    """Answer /v1/score and /v1/separate over HTTP until SIGTERM."""
+    """Answer /v1/score and /v1/separate over HTTP."""
     import tempfile
 
     from pipeline import serve as service
@@ -447,7 +474,10 @@ def train_separator(
 
 @app.command()
 def run() -> None:
-    """Run the whole pipeline: `dvc repro`, which leaves alone what is up to date."""
+    """Run the whole pipeline: `dvc repro`.
+
+    It leaves alone what is up to date.
+    """
     import shutil
     import subprocess
 
@@ -473,11 +503,18 @@ def ui(
 
 @app.command()
 def sync() -> None:
-    """Upload the runs that wait because the tracking server was down."""
+    """Upload the runs that wait for the tracking server."""
     from pipeline import tracking
 
     n_done, n = tracking.sync()
     log.info("sync: %d of %d waiting runs uploaded", n_done, n)
+
+
+def _check_format(given: str, *known: str) -> None:
+    if given not in known:
+        raise typer.BadParameter(
+            f"expected {', '.join(known[:-1])} or {known[-1]}, got '{given}'", param_hint="--format"
+        )
 
 
 def _config_dir(given: Path | None) -> Path:

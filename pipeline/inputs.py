@@ -1,8 +1,8 @@
 """Files of any format in, `Article`s out, one at a time: what `ingest`, `separate` and `score` read.
 
 Text, HTML, JSON lines, CSV, Parquet and WARC; `.gz` and `.zst` around any of them; folders, globs, fsspec URLs and standard
-input. Decompression is bounded. A bad row, and a bad file among others, is a `Rejected` value and never ends the batch; what
-raises is a path that is not there, and a file named alone that cannot be opened or has no column of articles.
+input. Decompression is bounded. A bad row or file is a `Rejected` value and never ends the batch; what raises is a path that is
+not there, and a text on standard input. Where rows are asked for, to learn from, a file named alone must be readable.
 Encodings are sniffed: a byte-order mark, then UTF-8, then charset-normalizer. Links that lead out of a folder are refused.
 """
 
@@ -13,14 +13,16 @@ import glob
 import gzip
 import io
 import json
+import logging
 import os
 import re
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -30,6 +32,8 @@ from pipeline.artifacts import content_id
 from pipeline.config import Config
 from pipeline.document import Article, Rejected
 from pipeline.errors import DataError
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (
     ".txt",
@@ -46,6 +50,7 @@ SUFFIXES = (
     ".parquet",
     ".warc",
 )
+_EXPECTED = ", ".join(SUFFIXES)
 
 
 class Limits(Config):
@@ -98,15 +103,26 @@ def read_articles(paths: Iterable[str], limits: Limits, meter: Meter | None = No
     """The articles in the files, folders, globs and URLs, in order; `-` is JSON lines on standard input.
 
     Raises:
-        DataError: a path does not exist or is a folder without articles; a file named alone cannot be opened.
+        DataError: a path does not exist or is a folder without articles; standard input is no JSON lines.
     """
-    for row in read_rows(paths, limits, meter):
+    for row in _rows(list(paths), limits, meter):
         yield row if isinstance(row, Rejected) else row[0]
 
 
-def read_rows(paths: Iterable[str], limits: Limits, meter: Meter | None = None) -> Iterator[Row | Rejected]:
-    """As `read_articles`, each article with the other columns of its row."""
+def read_rows(paths: Iterable[str], limits: Limits) -> Iterator[Row | Rejected]:
+    """As `read_articles`, each article with the other columns of its row.
+
+    Raises:
+        DataError: as `read_articles`; and a file named alone cannot be opened or has no column of articles.
+    """
     given = list(paths)
+    for row in _rows(given, limits):
+        if isinstance(row, Rejected) and row.reason in ("unreadable", "no_column") and given == [row.id]:
+            raise DataError(row.message)
+        yield row
+
+
+def _rows(given: list[str], limits: Limits, meter: Meter | None = None) -> Iterator[Row | Rejected]:
     found = [(path, expand(path)) for path in given if path != "-"]
     meter = meter or Meter()
     for _, names in found:
@@ -115,13 +131,13 @@ def read_rows(paths: Iterable[str], limits: Limits, meter: Meter | None = None) 
     for path in given:
         if path == "-":
             meter.n_bytes = None
-            yield from _json_rows(sys.stdin.buffer, "standard input", limits)
+            yield from _stdin_rows(limits)
             continue
         for name in next(inner)[1]:
             if isinstance(name, Rejected):
                 yield name
             else:
-                yield from _read_file(name, limits, meter, is_alone=given == [name])
+                yield from _read_file(name, limits, meter)
 
 
 def as_article(values: Any, name: str, row: int) -> Article | Rejected:
@@ -193,7 +209,7 @@ def expand(path: str) -> list[str | Rejected]:
     if os.path.isdir(path):
         if found := _folder_files(path):
             return found
-        raise DataError(f"a folder without articles; expected files ending in {', '.join(SUFFIXES)}", file=path)
+        raise DataError(f"a folder without articles; expected files ending in {_EXPECTED}", file=path)
     if os.path.exists(path):
         return [path]
     if matches := sorted(glob.glob(path, recursive=True)):
@@ -214,7 +230,7 @@ def _url_files(url: str) -> list[str | Rejected]:
         raise DataError(f"cannot be listed ({type(error).__name__}: {str(error)[:200]})", file=url) from error
     names = [name for name in sorted(found) if _suffix(name)[0] and not PurePosixPath(name).name.startswith((".", "_"))]
     if not names:
-        raise DataError(f"no articles there; expected files ending in {', '.join(SUFFIXES)}", file=url)
+        raise DataError(f"no articles there; expected files ending in {_EXPECTED}", file=url)
     return [str(store.unstrip_protocol(name)) for name in names]
 
 
@@ -226,12 +242,17 @@ def _folder_files(folder: str) -> list[str | Rejected]:
         name = str(error.filename)
         found.append((name, Rejected(name, "unreadable", f"{name}: the folder cannot be read ({error.strerror})")))
 
-    root = os.path.realpath(folder)
+    root, skipped = os.path.realpath(folder), Counter[str]()
     for place, _, names in os.walk(folder, onerror=unreadable):
         for name in names:
             path = os.path.join(place, name)
             if _suffix(name)[0] and not name.startswith("."):
                 found.append((path, _refusal(path, root) or path))
+            elif not name.startswith("."):
+                skipped[PurePosixPath(name).suffix.lower() or "none"] += 1
+    if found and skipped:
+        n, kinds = skipped.total(), ", ".join(sorted(skipped)[:8])
+        log.warning("%s: %d %s skipped (%s); expected %s", folder, n, "file" if n == 1 else "files", kinds, _EXPECTED)
     return [one for _, one in sorted(found, key=lambda pair: Path(pair[0]).parts)]
 
 
@@ -250,7 +271,7 @@ def _suffix(name: str) -> tuple[str, str]:
     return (suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else ""), packed
 
 
-def _read_file(name: str, limits: Limits, meter: Meter, *, is_alone: bool) -> Iterator[Row | Rejected]:
+def _read_file(name: str, limits: Limits, meter: Meter) -> Iterator[Row | Rejected]:
     form, packed = _suffix(name)
     try:
         with _open(name) as raw:
@@ -263,14 +284,10 @@ def _read_file(name: str, limits: Limits, meter: Meter, *, is_alone: bool) -> It
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         yield Rejected(name, "truncated", f"{name}: damaged {packed} data ({error}); fetch the file again")
     except _NoColumn as error:
-        if is_alone:
-            raise DataError(str(error), file=name, row=1) from None
         yield Rejected(name, "no_column", f"{name}: {error}")
     except OSError as error:
-        message = f"cannot be read ({error.strerror or error}); check that it exists and its permissions"
-        if is_alone:
-            raise DataError(message, file=name) from None
-        yield Rejected(name, "unreadable", f"{name}: {message}")
+        message = f"{name}: cannot be read ({error.strerror or error}); check that it exists and its permissions"
+        yield Rejected(name, "unreadable", message)
     finally:
         meter.end(name)
 
@@ -325,6 +342,25 @@ def _looks_like_html(content: str) -> bool:
     return re.match(r"\s*(<!doctype html|<html[\s>]|<\?xml)", content[:1000], re.IGNORECASE) is not None
 
 
+def _stdin_rows(limits: Limits) -> Iterator[Row | Rejected]:
+    """The rows on standard input. A text or page there would be one bad row a line: where none of the first rows is JSON, it is refused.
+
+    Raises:
+        DataError: standard input is no JSON lines.
+    """
+    rows = _json_rows(sys.stdin.buffer, "standard input", limits)
+    first = list(islice(rows, _N_FIRST_ROWS))
+    if first and all(isinstance(row, Rejected) and row.reason == "not_json" for row in first):
+        raise DataError(
+            'expected JSON lines, {"id": ..., "text": ...} a line; a plain text or HTML page is given as a file',
+            file="standard input",
+        )
+    yield from chain(first, rows)
+
+
+_N_FIRST_ROWS = 10
+
+
 def _json_rows(stream: BinaryIO, name: str, limits: Limits) -> Iterator[Row | Rejected]:
     row = 0
     while line := stream.readline(limits.max_article_bytes + 1):
@@ -345,7 +381,8 @@ def _json_row(line: bytes, name: str, row: int) -> Row | Rejected:
     try:
         values = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        return _reject(name, row, "invalid_json", f"not a JSON object ({str(error)[:80]})")
+        reason = "invalid_json" if line.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") else "not_json"
+        return _reject(name, row, reason, f"not a JSON object ({str(error)[:80]})")
     return _from_values(values, name, row)
 
 
@@ -383,7 +420,7 @@ def _csv_rows(stream: BinaryIO, name: str, form: str, limits: Limits) -> Iterato
         yield Rejected(name, "invalid_csv", f"{name}: not CSV ({error})")
         return
     if not {"text", "html"} & set(columns):
-        raise _NoColumn(f"no column 'text' or 'html'; the columns are {', '.join(columns)[:200] or 'none'}")
+        raise _NoColumn(_unnamed("column", columns))
     while True:
         row = rows.line_num + 1
         try:
@@ -438,7 +475,7 @@ def _parquet_batches(stream: BinaryIO, name: str, limits: Limits) -> Iterator[An
     plain = pq.ParquetFile(stream)
     schema = plain.schema_arrow
     if not {"text", "html"} & set(schema.names):
-        raise _NoColumn(f"no column 'text' or 'html'; the columns are {', '.join(schema.names)[:200]}")
+        raise _NoColumn(_unnamed("column", schema.names))
     groups = [plain.metadata.row_group(i) for i in range(plain.num_row_groups)]
     packed = sum(group.column(i).total_compressed_size for group in groups for i in range(group.num_columns))
     if sum(group.total_byte_size for group in groups) > max(limits.max_file_bytes, packed * limits.max_expansion):
@@ -538,7 +575,7 @@ def _from_values(values: Any, name: str, row: int) -> Row | Rejected:
     if "text" not in known and "html" not in known and isinstance(values.get("lines"), list):
         known["text"] = _joined_lines(values)
     if "text" not in known and "html" not in known:
-        return _reject(name, row, "missing_text", "neither 'text' nor 'html'; expected one of them", label)
+        return _reject(name, row, "missing_text", _unnamed("field", map(str, values)), label)
     if wrong := next((k for k in ("text", "html") if k in known and not isinstance(known[k], str)), None):
         return _reject(
             name, row, "invalid_row", f"'{wrong}' is {type(known[wrong]).__name__}; expected a string", label
@@ -548,6 +585,12 @@ def _from_values(values: Any, name: str, row: int) -> Row | Rejected:
     if not str(known.get("text") or known.get("html") or "").strip():
         return _reject(name, row, "empty", "the text is empty", label)
     return _article(known, name), {k: v for k, v in values.items() if k not in _ARTICLE_COLUMNS}
+
+
+def _unnamed(what: str, names: Iterable[str]) -> str:
+    """What to do where no column or field is named as the article's text."""
+    there = ", ".join(names)[:200] or "none"
+    return f"no {what} 'text' or 'html'; the {what}s are {there}; rename the one with the article to 'text'"
 
 
 def _joined_lines(values: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from pipeline.tally import Tally, rejected
 log = logging.getLogger(__name__)
 
 STAGE_OUTPUT = Path("artifacts/score/predictions.jsonl")
+FORMS = {".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet", ".txt": "table"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,12 @@ def run(request: Request) -> int:
     lost = rejected(progress.tally)
     log.info("%s", Summary("score", progress.n_articles, progress.n_articles, lost, time.monotonic() - began))
     return sum(lost.values())
+
+
+def form_of(output: str | Path) -> str | None:
+    """The format that an output's name asks for, JSON lines where it has no suffix; None for a suffix we do not know."""
+    suffix = Path(output).suffix.lower()
+    return FORMS.get(suffix) if suffix else "jsonl"
 
 
 def find_models(names: Sequence[str], scratch: Path) -> list[Path]:
@@ -176,7 +183,7 @@ def _to_file(
     progress: Progress,
 ) -> None:
     """Score in shards beside the output, then put the whole in place."""
-    form = request.form or {".csv": "csv", ".parquet": "parquet", ".txt": "table"}.get(output.suffix, "jsonl")
+    form = request.form or form_of(output) or "jsonl"
     if output.is_dir():
         raise ConfigError(f"{output}: is a folder; give -o the name of a file")
     first = next(articles, [])

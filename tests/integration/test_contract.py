@@ -295,3 +295,25 @@ def test_bad_input_gets_one_clear_line(
     assert "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("slugline: ")]) == 1
     assert not (tmp_path / "artifacts" / "topic").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("explain", "a.txt", "--format", "json"), "expected text or html, got 'json'"),
+        (("compare", "a", "b", "--task", "topic", "--format", "xml"), "expected text, json or html, got 'xml'"),
+        (("score", "a.txt", "-o", "a.XLSX"), "a.XLSX: expected a name ending in .jsonl, "),
+    ],
+)
+def test_a_format_that_is_not_there_is_a_wrong_usage(
+    slugline: Slugline, tmp_path: Path, words: tuple[str, ...], expected: str
+) -> None:
+    done = slugline(*words, TERMINAL_WIDTH="200")
+    assert done.returncode == 2 and expected in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_suffix_tells_the_format_in_capitals_too(slugline: Slugline, topic_model: Path, tmp_path: Path) -> None:
+    done = slugline("score", "-", "--model", topic_model, "-o", "a.CSV", stdin='{"id": "x", "text": "A story."}\n')
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.CSV").read_text().startswith("id,task,")

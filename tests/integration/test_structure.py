@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,19 @@ def test_a_stage_is_a_command_a_module_and_a_file_of_settings(stage: str) -> Non
 )
 def test_every_command_of_the_contract_is_there(command: str) -> None:
     assert command in get_command(app).commands  # type: ignore[attr-defined]
+
+
+def test_what_a_command_does_fits_a_line_of_the_help() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    commands = done.stdout.partition("Commands:")[2]
+    assert "..." not in commands and max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import socket
 from pathlib import Path
 
 import pyarrow as pa
@@ -81,9 +82,49 @@ def test_csv_and_parquet_rows_are_read_with_their_labels(tmp_path: Path) -> None
         assert [(article.text, extra["label"]) for article, extra in rows] == [("One.", "a"), ("Two.", "b")]
 
 
-def test_a_table_without_a_text_column_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a\.csv.*no column 'text'.*words"):
-        articles(written(tmp_path / "a.csv", "words\nhello\n"))
+def test_a_table_without_a_text_column_is_one_record_and_no_file_to_learn_from(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "words\nhello\n")
+    pq.write_table(pa.table({"words": ["hello"]}), tmp_path / "a.parquet")
+    alone, in_company = articles(path), articles(path, tmp_path / "a.parquet")
+    assert reasons(alone) == ["no_column"] and reasons(in_company) == ["no_column", "no_column"]
+    assert alone[0] == in_company[0]
+    with pytest.raises(DataError, match=r"a\.csv: no column 'text'.* words; rename .* to 'text'"):
+        list(read_rows([str(path)], LIMITS))
+
+
+def test_json_lines_with_other_names_say_what_to_rename(tmp_path: Path) -> None:
+    (found,) = articles(written(tmp_path / "a.jsonl", '{"id": "a", "body": "Story."}\n'))
+    assert isinstance(found, Rejected) and found.reason == "missing_text"
+    assert "the fields are id, body; rename the one with the article to 'text'" in found.message
+
+
+def test_a_file_that_cannot_be_opened_is_one_record(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as special:
+        special.bind(str(tmp_path / "a.txt"))  # root, too, gets an error for a socket
+        assert reasons(articles(tmp_path / "a.txt")) == ["unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ('{"text": "A."}\nnoise\n{"text": "B."}\n', ["read", "not_json", "read"]),
+        ('noise\n{"text": "A."}\n', ["not_json", "read"]),
+        ("{broken\n", ["invalid_json"]),
+        ("", []),
+    ],
+)
+def test_each_row_on_standard_input_is_answered(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: list[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    assert reasons(list(read_articles(["-"], LIMITS))) == expected
+
+
+@pytest.mark.parametrize("given", ["A story.\n\nIt goes on.\n", "<!doctype html>\n<p>A story.</p>\n" * 50])
+def test_a_text_on_standard_input_is_refused_once(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    with pytest.raises(DataError, match=r"standard input: expected JSON lines.* given as a file"):
+        list(read_articles(["-"], LIMITS))
 
 
 def test_compressed_files_are_read(tmp_path: Path) -> None:
@@ -129,6 +170,14 @@ def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:
     for name in ("b.txt", "a.txt"):
         written(tmp_path / name, name)
     assert [one.text for one in articles(tmp_path)] == ["a.txt", "b.txt"]  # type: ignore[union-attr]
+
+
+def test_files_that_a_folder_is_not_read_for_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.txt", "b.PDF", "c.pdf", "LICENSE", ".hidden"):
+        written(tmp_path / name, name)
+    assert len(articles(tmp_path)) == 1
+    (line,) = caplog.messages
+    assert line.startswith(f"{tmp_path}: 3 files skipped (.pdf, none); expected .txt, ")
 
 
 @pytest.mark.parametrize("make_folder", [True, False])
