@@ -21,6 +21,8 @@ from pathlib import Path
 
 import psutil
 
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # idle threads spin, and would be counted
+
 from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Article
 from pipeline.preparation import prepare
@@ -151,7 +153,6 @@ def main() -> None:
     parser.add_argument("--ray", type=int, default=20_000)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as scratch:
         if options.n and options.repeat:
             speed(Path(scratch), options.model, options.n, options.repeat)
