@@ -11,6 +11,7 @@ from rich.padding import Padding
 
 BAR_WIDTH = 20
 MAX_WIDTH = 100
+_QUOTATION_MARKS = tuple("“”„«»\"'‘’")
 
 
 def show(records: Iterable[dict[str, Any]], out: IO[str]) -> None:
@@ -34,21 +35,29 @@ def _show_record(record: dict[str, Any], console: Console) -> None:
     for task, entries in record["predictions"].items():
         if not entries:
             console.print(f"  {escape(task):<10} [dim]no target given: add --target NAME[/dim]")
+        width = max((len(_name(task, entry)) for entry in entries), default=0)
         for entry in entries:
-            _show_entry(task, entry, console)
+            _show_entry(_name(task, entry).ljust(max(10, width)), entry, console)
 
 
-def _show_entry(task: str, entry: dict[str, Any], console: Console) -> None:
-    name = f"{task} · {entry['target']}" if entry["target"] else task
+def _name(task: str, entry: dict[str, Any]) -> str:
+    return f"{task} · {entry['target']}" if entry["target"] else task
+
+
+def _show_entry(name: str, entry: dict[str, Any], console: Console) -> None:
     bar = "━" * round(entry["probability"] * BAR_WIDTH)
-    sure = f"  [dim]{_doubt(entry['set'])}[/dim]" if entry["abstained"] else ""
-    console.print(
-        f"  {escape(name):<10} [bold]{escape(entry['label'])}[/bold] {entry['probability']:.0%} [dim]{bar}[/dim]{sure}"
-    )
+    console.print(f"  {escape(name)} [bold]{escape(entry['label'])}[/bold] {entry['probability']:.0%} [dim]{bar}[/dim]")
+    if entry["abstained"]:
+        console.print(Padding(f"[dim]{_doubt(entry['set'])}[/dim]", (0, 0, 0, 4)))
     for one in entry["evidence"]:
-        words = " ".join(one["text"].split())
         holder = f" ({escape(one['holder'])})" if one["holder"] else ""
-        console.print(Padding(f"[dim]“{escape(words)}”{holder}[/dim]", (0, 0, 0, 4)))
+        console.print(Padding(f"[dim]{escape(_quoted(one['text']))}{holder}[/dim]", (0, 0, 0, 4)))
+
+
+def _quoted(text: str) -> str:
+    """The sentence in quotation marks, unless it begins with one of its own."""
+    words = " ".join(text.split())
+    return words if words[:1] in _QUOTATION_MARKS else f"“{words}”"
 
 
 def _doubt(labels: list[str]) -> str:
