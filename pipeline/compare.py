@@ -49,7 +49,7 @@ def run(
 ) -> None:
     """Compare the models, print the result, write it, and log it as a `compare` run tagged with the runs it compares."""
     with tempfile.TemporaryDirectory() as scratch:
-        contenders = [find(one, Path(scratch) / str(i)) for i, one in enumerate(wanted)]
+        contenders = [find(one, name, Path(scratch) / str(i)) for i, one in enumerate(wanted)]
     contenders = distinct(contenders)
     examples = load_examples(task, "test", source).examples
     found = compare(contenders, task, examples, config)
@@ -66,7 +66,7 @@ def run(
     log_comparison(name, contenders, found, output)
 
 
-def find(wanted: str, scratch: Path) -> Contender:
+def find(wanted: str, task: str, scratch: Path) -> Contender:
     """The model meant: its folder, a registry URI, an MLflow run's id or the beginning of it, or a run's name.
 
     Raises:
@@ -78,7 +78,7 @@ def find(wanted: str, scratch: Path) -> Contender:
     if wanted.startswith("models:"):
         model = TaskModel.load(tracking.model_folder(wanted, scratch))
         return Contender(f"{wanted.removeprefix('models:/')} · {model.digest[:8]}", None, model)
-    run_id, run_name, uri = tracking.find_run(wanted)
+    run_id, run_name, uri = tracking.find_run(wanted, task)
     return Contender(run_name, run_id, TaskModel.load(tracking.model_folder(uri, scratch)))
 
 

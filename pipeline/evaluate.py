@@ -7,7 +7,9 @@ of another site is attached (the shortcut test). A model that has learnt the lin
 from __future__ import annotations
 
 import json
+import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +41,8 @@ from pipeline.report import Drift, Evaluation, ReportRow, evaluation_report, mea
 from pipeline.rescoring import answer_array, label_names, slices_of, true_array
 from pipeline.separate import Separator
 from pipeline.task import TaskConfig
+
+log = logging.getLogger(__name__)
 
 
 class Shortcut(BaseConfig):
@@ -150,6 +154,7 @@ def evaluate(
         )
     test = load_examples(task, "test", source)
     test = replace(test, examples=in_words_of(model, test.examples, task.evaluation.synonyms))
+    warn_of_unseen_labels(model, test)
     answers = model.predict(test.examples)
     probabilities = model.predict_proba(test.examples)
     metrics = measure(model, test.examples, answers, probabilities, config)
@@ -164,6 +169,21 @@ def in_words_of(model: TaskModel, examples: Sequence[Example], synonyms: Mapping
     known = set(model.labels)
     names = {label: other for label, other in synonyms.items() if label not in known and other in known}
     return tuple(replace(one, labels=tuple(names.get(label, label) for label in one.labels)) for one in examples)
+
+
+def warn_of_unseen_labels(model: TaskModel, test: Examples) -> None:
+    """Say which true labels the model can never answer: their examples count as wrong."""
+    known = set(model.labels)
+    unseen = Counter(label for one in test.examples for label in one.labels if label not in known)
+    if unseen:
+        named = ", ".join(f"{label} ({n})" for label, n in unseen.most_common(10))
+        log.warning(
+            "%s: labels that the model has not learnt: %s; they count as wrong; it knows %s. Should a label be another's name, say so in "
+            "evaluation.synonyms",
+            test.origin,
+            named,
+            ", ".join(sorted(known)[:12]),
+        )
 
 
 def measure(

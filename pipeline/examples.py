@@ -59,6 +59,23 @@ class Source:
     table: Path
 
 
+@dataclass(slots=True)
+class _Lost:
+    """How many rows were rejected for each reason, and which was the first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str, place: str) -> None:
+        self.counts[reason] += 1
+        self.first.setdefault(reason, place)
+
+    def warn(self, part: Part, files: Sequence[str]) -> None:
+        """Say it once: the held-out part is read from the files of the training part."""
+        for reason, n in self.counts.items() if part != "held_out" else ():
+            log.warning("%s: %d rows rejected: %s, the first is %s", ", ".join(files), n, reason, self.first[reason])
+
+
 def load_examples(task: TaskConfig, part: Part, source: Source) -> Examples:
     """The examples of one part of a task.
 
@@ -115,9 +132,10 @@ def _from_table(task: TaskConfig, part: Part, source: Source) -> Examples:
 
 
 def _from_files(files: Sequence[str], task: TaskConfig, part: Part, source: Source) -> Examples:
-    rows, rejected = _read(files, task, source)
-    rows = _of_part(rows, part)
-    kept, aside = _prepare_rows(rows, task, source, rejected)
+    lost = _Lost()
+    rows = _of_part(list(_rows(files, task, source, lost)), part)
+    kept, aside = _prepare_rows(rows, task, source, lost)
+    lost.warn(part, files)
     groups = near_duplicate_groups(
         [text for _, text in kept], **source.duplicates.model_dump(exclude={"drop_exact"})
     ) if part == "train" else range(len(kept))  # fmt: skip
@@ -125,18 +143,18 @@ def _from_files(files: Sequence[str], task: TaskConfig, part: Part, source: Sour
         _example(row, text, f"{kept[g][0]['id']}#{g}", task.data.rename)
         for (row, text), g in zip(kept, groups, strict=True)
     )
-    return Examples(examples, tuple(aside), dict(rejected), ", ".join(files))
+    return Examples(examples, tuple(aside), dict(lost.counts), ", ".join(files))
 
 
 def _streamed(files: Sequence[str], task: TaskConfig, part: Part, source: Source) -> Examples:
     """As `_from_files`, with one batch of rows in memory; a first reading counts the rows and what splits they name."""
-    splits = Counter(row["split"] for row in _rows(files, task, source, Counter()))
+    splits = Counter(row["split"] for row in _rows(files, task, source, _Lost()))
     is_dealt = not any(splits[name] for name in _SPLITS["held_out"])
     share = min(0.1, task.data.hold_out / max(1, splits.total()))
-    rejected: Counter[str] = Counter()
+    lost = _Lost()
 
     def mine() -> Iterator[dict[str, Any]]:
-        for row in _rows(files, task, source, rejected):
+        for row in _rows(files, task, source, lost):
             if splits["train"] and row["split"] not in (*_SPLITS["train"], *_SPLITS["held_out"]):
                 continue
             held = _is_drawn(row, share) if is_dealt else row["split"] in _SPLITS["held_out"]
@@ -146,14 +164,14 @@ def _streamed(files: Sequence[str], task: TaskConfig, part: Part, source: Source
     def examples() -> Iterator[Example]:
         rows = mine()
         while batch := list(islice(rows, BATCH_ROWS)):
-            kept, _ = _prepare_rows(batch, task, source, rejected)
+            kept, _ = _prepare_rows(batch, task, source, lost)
             for row, text in kept:
                 one = _example(row, text, content_id(text), task.data.rename)
                 yield replace(one, labels=expanded(one.labels)) if task.data.hierarchy else one
 
     stored = StoredExamples(examples())
-    _warn(files, rejected)
-    return Examples(stored, (), dict(rejected), ", ".join(files))
+    lost.warn(part, files)
+    return Examples(stored, (), dict(lost.counts), ", ".join(files))
 
 
 def _is_drawn(row: dict[str, Any], share: float) -> bool:
@@ -161,32 +179,20 @@ def _is_drawn(row: dict[str, Any], share: float) -> bool:
     return int(content_id(row["text"] or row["html"] or ""), 16) < share * 2**64
 
 
-def _read(files: Sequence[str], task: TaskConfig, source: Source) -> tuple[list[dict[str, Any]], Counter[str]]:
-    rejected: Counter[str] = Counter()
-    rows = list(_rows(files, task, source, rejected))
-    _warn(files, rejected)
-    return rows, rejected
-
-
-def _warn(files: Sequence[str], rejected: Counter[str]) -> None:
-    for reason, n in rejected.items():
-        log.warning("%s: %d rows rejected: %s", ", ".join(files), n, reason)
-
-
-def _rows(files: Sequence[str], task: TaskConfig, source: Source, rejected: Counter[str]) -> Iterator[dict[str, Any]]:
-    """The labelled rows of the files; those without a label are counted in `rejected`."""
+def _rows(files: Sequence[str], task: TaskConfig, source: Source, lost: _Lost) -> Iterator[dict[str, Any]]:
+    """The labelled rows of the files; those without a label are counted as lost."""
     for name in files:
         columns: Counter[str] = Counter()
         for number, row in enumerate(_origin(name, source.limits), start=1):
             if isinstance(row, Rejected):
-                rejected[row.reason] += 1
+                lost.add(row.reason, f"row {number} of {name}")
                 continue
             columns.update(row[1].keys())
             outcome = as_row(*row, label=task.data.label)
             if isinstance(outcome, Rejected):
                 raise DataError(outcome.message.partition(": ")[2], file=name, row=number)
             if not outcome["labels"] and task.kind != "multi":
-                rejected["missing_label"] += 1
+                lost.add("missing_label", f"row {number} of {name}")
             elif len(outcome["labels"]) > 1 and task.kind != "multi":
                 raise DataError(
                     f"{len(outcome['labels'])} labels, but the task is '{task.kind}'; set kind: multi",
@@ -222,7 +228,7 @@ def _of_part(rows: list[dict[str, Any]], part: Part) -> list[dict[str, Any]]:
 
 
 def _prepare_rows(
-    rows: Sequence[dict[str, Any]], task: TaskConfig, source: Source, rejected: Counter[str]
+    rows: Sequence[dict[str, Any]], task: TaskConfig, source: Source, lost: _Lost
 ) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
     separator = Separator.load(source.separator_folder) if task.data.separate else None
     kept: list[tuple[dict[str, Any], str]] = []
@@ -236,7 +242,7 @@ def _prepare_rows(
             outcome = next(outcomes) if row["from"] is None else row["text"]
             text = outcome.body if isinstance(outcome, Prepared) else outcome
             if isinstance(text, Rejected):
-                rejected[text.reason] += 1
+                lost.add(text.reason, f"the row with id '{row['id']}'")
             else:
                 # A row that is boilerplate from end to end still has its label: it is learnt from as it is.
                 kept.append((row, text if text.strip() else row["text"] or ""))

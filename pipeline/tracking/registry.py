@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackingError
-from pipeline.tracking.server import connected, experiment_id, model_of_run, run_of_key
+from pipeline.tracking.server import KIND_TAG, connected, experiment_id, model_of_run, run_of_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -82,8 +82,8 @@ def version_behind(uri: str) -> str:
         return str(client.get_model_version_by_alias(name, alias).version)
 
 
-def find_run(wanted: str) -> tuple[str, str, str]:
-    """Id, name and model URI of the run meant by an id, the beginning of one, or a name.
+def find_run(wanted: str, task: str) -> tuple[str, str, str]:
+    """Id, name and model URI of the run meant by an id, a name, or a part of either among the task's trainings.
 
     Raises:
         TrackingError: no such run, several, or one without a model.
@@ -91,9 +91,10 @@ def find_run(wanted: str) -> tuple[str, str, str]:
     with connected() as client:
         runs = client.search_runs([experiment_id(client)], max_results=1000)
         meant = [r for r in runs if r.info.run_id == wanted or r.info.run_name == wanted]
-        meant = meant or [r for r in runs if r.info.run_id.startswith(wanted) or wanted in (r.info.run_name or "")]
+        trained = [r for r in runs if r.data.tags.get(KIND_TAG) == "train" and r.data.tags.get("task") == task]
+        meant = meant or [r for r in trained if r.info.run_id.startswith(wanted) or wanted in (r.info.run_name or "")]
         if len(meant) != 1:
-            listed = "; ".join(f"{r.info.run_id[:8]} {r.info.run_name}" for r in (meant or runs)[:5])
+            listed = "; ".join(f"{r.info.run_id[:8]} {r.info.run_name}" for r in (meant or trained)[:5])
             raise TrackingError(
                 f"{'no run' if not meant else f'{len(meant)} runs'} '{wanted}'; there are {listed or 'none'}"
             )

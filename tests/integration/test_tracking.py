@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -188,9 +189,19 @@ def test_a_wrong_password_is_one_clear_line(server: Server, project: Path, monke
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong")
     with pytest.raises(TrackingError) as refused:
-        tracking.find_run("anything")
+        tracking.find_run("anything", "topic")
     assert "wrong" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_only_trainings_of_the_task_are_offered_to_compare(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
+    for name, kind, task in (("a", "train", "topic"), ("b", "train", "stance"), ("c", "drift", "topic")):
+        one = dataclasses.replace(record(project, name), tags={"slugline.kind": kind, "task": task})
+        assert tracking.log_run(one) is not None
+    with pytest.raises(TrackingError) as refused:
+        tracking.find_run("unheard of", "topic")
+    assert re.fullmatch(r"no run 'unheard of'; there are \w{8} a", str(refused.value))
 
 
 def test_an_old_file_store_gets_a_clear_message(
