@@ -153,6 +153,8 @@ def main() -> None:
     parser.add_argument("--ray", type=int, default=20_000)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
+    if options.repeat and options.n <= N_FEW:
+        parser.error(f"--n must be above {N_FEW}: a job of {N_FEW} articles is what starting is measured by")
     with tempfile.TemporaryDirectory() as scratch:
         if options.n and options.repeat:
             speed(Path(scratch), options.model, options.n, options.repeat)

@@ -245,7 +245,7 @@ def _newspaper_page() -> PageReader:
     newspaper = importlib.import_module("newspaper")
 
     def read(html: str) -> str:
-        article = newspaper.Article("https://example.org/", language="en")
+        article = newspaper.Article("https://example.org/", language="en", fetch_images=False)  # no network
         article.download(input_html=html)
         article.parse()
         return article.text

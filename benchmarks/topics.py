@@ -173,7 +173,7 @@ def stock(
 
 def tuned(train: Sequence[Example], test: Sequence[Example]) -> Row:
     """The same with the best C and class weights on a fifth of the training rows, held out by group."""
-    out = grouped_folds(train, labels(train), 5, 0) == 0
+    out = (grouped_folds(train, labels(train), 5, 0) == 0).tolist()
     learned, asked = ([one for one, held in zip(train, out, strict=True) if held is wanted] for wanted in (False, True))
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     matrix, other = vectorizer.fit_transform(texts(learned)), vectorizer.transform(texts(asked))
