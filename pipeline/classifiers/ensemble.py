@@ -20,10 +20,20 @@ from pipeline.classifiers.head import Array, Flags, softmax
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
 from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
+from pipeline.classifiers.neighbours import NeighboursClassifier, NeighboursConfig
 from pipeline.config import Config
 from pipeline.document import Example
 
-MemberConfig: TypeAlias = Annotated[LinearConfig | EmbeddingConfig | MarkedConfig, Bounds(discriminator="kind")]
+MemberConfig: TypeAlias = Annotated[
+    LinearConfig | EmbeddingConfig | NeighboursConfig | MarkedConfig, Bounds(discriminator="kind")
+]
+Member: TypeAlias = LinearClassifier | EmbeddingClassifier | NeighboursClassifier | MarkedClassifier
+KINDS: dict[str, type[Member]] = {
+    "linear": LinearClassifier,
+    "embedding": EmbeddingClassifier,
+    "neighbours": NeighboursClassifier,
+    "marked": MarkedClassifier,
+}
 TINY = 1e-9
 
 
@@ -43,7 +53,7 @@ class EnsembleClassifier:
     multi_label: bool
     seed: int
     classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
-    members_: list[LinearClassifier | EmbeddingClassifier | MarkedClassifier] = field(default_factory=list)
+    members_: list[Member] = field(default_factory=list)
     weights_: Array = field(default_factory=lambda: np.empty(0))
 
     def fit(self, examples: Sequence[Example], y: Labels) -> Self:
@@ -89,8 +99,7 @@ class EnsembleClassifier:
         header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
         config = EnsembleConfig.model_validate(header["config"])
         loaded = cls(config, header["multi_label"], header["seed"], np.array(header["classes"], dtype=np.str_))
-        kinds = {"linear": LinearClassifier, "embedding": EmbeddingClassifier, "marked": MarkedClassifier}
-        loaded.members_ = [kinds[one.kind].load(folder / f"member{i}") for i, one in enumerate(config.members)]
+        loaded.members_ = [KINDS[one.kind].load(folder / f"member{i}") for i, one in enumerate(config.members)]
         loaded.weights_ = np.array(header["weights"], dtype=np.float64)
         return loaded
 
@@ -123,14 +132,9 @@ def stacking_weights(held_out: list[Array], member: Flags, *, multi_label: bool)
     return np.asarray(found.x, dtype=np.float64)
 
 
-def _built(
-    config: LinearConfig | EmbeddingConfig | MarkedConfig, multi_label: bool, seed: int
-) -> LinearClassifier | EmbeddingClassifier | MarkedClassifier:
-    if isinstance(config, LinearConfig):
-        return LinearClassifier(config, multi_label, seed)
-    if isinstance(config, MarkedConfig):
-        return MarkedClassifier(config, multi_label, seed)
-    return EmbeddingClassifier(config, multi_label, seed)
+def _built(config: MemberConfig, multi_label: bool, seed: int) -> Member:
+    build: Any = KINDS[config.kind]
+    return build(config, multi_label, seed)
 
 
 def _logs(p: Array) -> Array:
