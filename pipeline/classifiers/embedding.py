@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +14,9 @@ from scipy import sparse
 
 from pipeline.classifiers.encoder import Encoder, EncodingConfig
 from pipeline.classifiers.head import Array, Head, HeadConfig
+from pipeline.classifiers.header import check_encoder, read_header, write_header
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.document import Example
-from pipeline.errors import ArtifactError
 
 
 class EmbeddingConfig(HeadConfig, EncodingConfig):
@@ -85,15 +84,7 @@ class EmbeddingClassifier:
             "priors": self.priors_,
         }
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "head.safetensors")
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "multi_label": self.multi_label,
-            "seed": self.seed,
-            "classes": self.classes_.tolist(),
-            "c": self.head_.c_,
-            "encoder": self.encoder_.digest,
-        }
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self, c=self.head_.c_, encoder=self.encoder_.digest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -102,15 +93,12 @@ class EmbeddingClassifier:
         Raises:
             ArtifactError: the encoder at hand is not the one the head was trained on.
         """
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        header = read_header(folder)
         arrays = load_file(folder / "head.safetensors")
         config = EmbeddingConfig.model_validate(header["config"])
         loaded = cls(config, header["multi_label"], header["seed"])
-        if loaded.encoder_.digest != header["encoder"]:
-            raise ArtifactError(
-                f"{folder}: trained on another encoder than the '{config.encoder}' at hand; train it again"
-            )
-        loaded.classes_, loaded.priors_ = np.array(header["classes"], dtype=np.str_), arrays["priors"]
+        check_encoder(folder, loaded.encoder_, header["encoder"])
+        loaded.classes_, loaded.priors_ = header["classes"], arrays["priors"]
         loaded.head_ = Head(
             config, loaded.multi_label, loaded.seed, arrays["coefficients"], arrays["intercepts"], header["c"]
         )

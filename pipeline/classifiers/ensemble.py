@@ -5,7 +5,6 @@ Reference: Wolpert 1992, Stacked Generalization; weights are kept at or above ze
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import Field as Bounds
 
 from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
 from pipeline.classifiers.head import Array, Flags, softmax
+from pipeline.classifiers.header import read_header, write_header
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
 from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
@@ -84,21 +84,14 @@ class EnsembleClassifier:
         """Writes `classifier.json` and one folder a member."""
         for i, fitted in enumerate(self.members_):
             fitted.save(folder / f"member{i}")
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "multi_label": self.multi_label,
-            "seed": self.seed,
-            "classes": self.classes_.tolist(),
-            "weights": self.weights_.tolist(),
-        }
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self, weights=self.weights_.tolist())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The classifier that `save` wrote."""
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        header = read_header(folder)
         config = EnsembleConfig.model_validate(header["config"])
-        loaded = cls(config, header["multi_label"], header["seed"], np.array(header["classes"], dtype=np.str_))
+        loaded = cls(config, header["multi_label"], header["seed"], header["classes"])
         loaded.members_ = [KINDS[one.kind].load(folder / f"member{i}") for i, one in enumerate(config.members)]
         loaded.weights_ = np.array(header["weights"], dtype=np.float64)
         return loaded

@@ -7,7 +7,6 @@ References: Khosla et al. 2020, Supervised Contrastive Learning; Tunstall et al.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import Field as Bounds
 from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
 from pipeline.classifiers.encoder import Encoder
 from pipeline.classifiers.head import Array, Flags, HeadConfig
+from pipeline.classifiers.header import read_header, write_header
 from pipeline.classifiers.labels import Labels, label_matrix
 from pipeline.classifiers.target import Field, view_text
 from pipeline.document import Example
@@ -111,8 +111,7 @@ class FewShotClassifier:
         _, model = self.inner_.encoder_.loaded()
         learnt = {name: value.contiguous() for name, value in model.state_dict().items() if not _is_frozen(name)}
         save_file(learnt, folder / WEIGHTS)
-        header = {"config": self.config.model_dump(mode="json"), "multi_label": self.multi_label, "seed": self.seed}
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -123,7 +122,7 @@ class FewShotClassifier:
         """
         from safetensors.torch import load_file
 
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        header = read_header(folder)
         loaded = cls(FewShotConfig.model_validate(header["config"]), header["multi_label"], header["seed"])
         loaded.inner_ = EmbeddingClassifier.load(folder / HEAD)
         loaded.classes_ = loaded.inner_.classes_

@@ -9,7 +9,6 @@ References: Weinberger et al. 2009, Feature Hashing for Large Scale Multitask Le
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections import defaultdict
@@ -28,6 +27,7 @@ from scipy import sparse
 
 from pipeline.classifiers.analysis import Ids, chunks, counted, placed_words, tf_idf, tokenized
 from pipeline.classifiers.head import Array, Flags, softmax
+from pipeline.classifiers.header import read_header, write_header
 from pipeline.classifiers.labels import Labels, label_matrix
 from pipeline.classifiers.target import Field, view, view_text
 from pipeline.config import Config
@@ -191,21 +191,15 @@ class HashingClassifier:
             "idf": self.idf_,
         }
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "hashing.safetensors")
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "multi_label": self.multi_label,
-            "seed": self.seed,
-            "classes": self.classes_.tolist(),
-        }
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The classifier that `save` wrote; the caller has verified the files' digests."""
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        header = read_header(folder)
         arrays = load_file(folder / "hashing.safetensors")
         loaded = cls(HashingConfig.model_validate(header["config"]), header["multi_label"], header["seed"])
-        loaded.classes_ = np.array(header["classes"], dtype=np.str_)
+        loaded.classes_ = header["classes"]
         loaded.priors_, loaded.idf_, loaded.intercepts_ = arrays["priors"], arrays["idf"], arrays["intercepts"]
         loaded.coefficients_ = np.zeros((loaded.analyzer.n_features, len(loaded.classes_)), np.float32)
         loaded.coefficients_[arrays["used"]] = arrays["coefficients"]

@@ -5,7 +5,6 @@ Each space is scaled to unit length, weighted and laid beside the others; the he
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from scipy import sparse
 
 from pipeline.classifiers.analysis import Analyzer, CharAnalyzer, WordAnalyzer, analyzer, size, smooth_idf, tf_idf
 from pipeline.classifiers.head import Array, Bayes, Columns, Head, HeadConfig
+from pipeline.classifiers.header import read_header, write_header
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.target import Field, view, view_text
 from pipeline.config import Config
@@ -166,24 +166,16 @@ class LinearClassifier:
             if isinstance(space.analyzer, WordAnalyzer):
                 arrays[f"unigrams.{i}"], arrays[f"bigrams.{i}"] = space.analyzer.unigrams_, space.analyzer.bigrams_
         save_file(arrays, folder / "linear.safetensors")
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "multi_label": self.multi_label,
-            "seed": self.seed,
-            "classes": self.classes_.tolist(),
-            "c": self.head_.c_,
-            "terms": terms,
-        }
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self, c=self.head_.c_, terms=terms)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The classifier that `save` wrote; the caller has verified the files' digests."""
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        header = read_header(folder)
         arrays = load_file(folder / "linear.safetensors")
         config = LinearConfig.model_validate(header["config"])
         loaded = cls(config, header["multi_label"], header["seed"])
-        loaded.classes_, loaded.priors_ = np.array(header["classes"], dtype=np.str_), arrays["priors"]
+        loaded.classes_, loaded.priors_ = header["classes"], arrays["priors"]
         loaded.head_ = Head(
             config, header["multi_label"], header["seed"], arrays["coefficients"], arrays["intercepts"], header["c"]
         )

@@ -8,7 +8,6 @@ Vectors are rounded to float16, so that what padding changes in the last bits is
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +21,10 @@ from scipy import sparse
 
 from pipeline.classifiers.encoder import Encoder, VectorCache
 from pipeline.classifiers.head import Array, Head, HeadConfig
+from pipeline.classifiers.header import check_encoder, read_header, write_header
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.target import mention_of
 from pipeline.document import Example
-from pipeline.errors import ArtifactError
 
 Vectors = NDArray[np.float32]
 _LEAST_DEVIATION = 1e-3
@@ -109,15 +108,7 @@ class MarkedClassifier:
             "deviations": self.deviations_,
         }
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "head.safetensors")
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "multi_label": self.multi_label,
-            "seed": self.seed,
-            "classes": self.classes_.tolist(),
-            "c": self.head_.c_,
-            "encoder": self.encoder_.digest,
-        }
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self, c=self.head_.c_, encoder=self.encoder_.digest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -126,15 +117,12 @@ class MarkedClassifier:
         Raises:
             ArtifactError: the encoder at hand is not the one the head was trained on.
         """
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        header = read_header(folder)
         arrays = load_file(folder / "head.safetensors")
         config = MarkedConfig.model_validate(header["config"])
         loaded = cls(config, header["multi_label"], header["seed"])
-        if loaded.encoder_.digest != header["encoder"]:
-            raise ArtifactError(
-                f"{folder}: trained on another encoder than the '{config.encoder}' at hand; train it again"
-            )
-        loaded.classes_, loaded.priors_ = np.array(header["classes"], dtype=np.str_), arrays["priors"]
+        check_encoder(folder, loaded.encoder_, header["encoder"])
+        loaded.classes_, loaded.priors_ = header["classes"], arrays["priors"]
         loaded.means_, loaded.deviations_ = arrays["means"], arrays["deviations"]
         loaded.head_ = Head(
             config, loaded.multi_label, loaded.seed, arrays["coefficients"], arrays["intercepts"], header["c"]

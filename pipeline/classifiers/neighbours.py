@@ -7,7 +7,6 @@ Reference: Cover and Hart 1967, Nearest neighbor pattern classification.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,9 +19,9 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.classifiers.encoder import Encoder, EncodingConfig, Vectors
 from pipeline.classifiers.head import Array, Flags
+from pipeline.classifiers.header import check_encoder, read_header, write_header
 from pipeline.classifiers.labels import Labels, label_matrix
 from pipeline.document import Example
-from pipeline.errors import ArtifactError
 
 BLOCK = 64  # so many are always asked at once, the last block filled up: a product's last bits depend on its shape
 _DECIMALS = 5
@@ -90,14 +89,7 @@ class NeighboursClassifier:
         save_file(
             {"vectors": self.vectors_, "member": np.ascontiguousarray(self.member_)}, folder / "vectors.safetensors"
         )
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "multi_label": self.multi_label,
-            "seed": self.seed,
-            "classes": self.classes_.tolist(),
-            "encoder": self.encoder_.digest,
-        }
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self, encoder=self.encoder_.digest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -106,15 +98,12 @@ class NeighboursClassifier:
         Raises:
             ArtifactError: the encoder at hand is not the one that made the vectors.
         """
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        header = read_header(folder)
         config = NeighboursConfig.model_validate(header["config"])
         arrays = load_file(folder / "vectors.safetensors")
-        classes = np.array(header["classes"], dtype=np.str_)
+        classes = header["classes"]
         loaded = cls(config, header["multi_label"], header["seed"], classes, arrays["vectors"], arrays["member"])
-        if loaded.encoder_.digest != header["encoder"]:
-            raise ArtifactError(
-                f"{folder}: its vectors are of another encoder than the '{config.encoder}' at hand; train it again"
-            )
+        check_encoder(folder, loaded.encoder_, header["encoder"])
         return loaded
 
     def _encoded(self, examples: Sequence[Example]) -> Vectors:

@@ -10,7 +10,6 @@ References: Devlin et al. 2019, BERT; Hu et al. 2021, LoRA: Low-Rank Adaptation 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -26,6 +25,7 @@ from pydantic import Field as Bounds
 
 from pipeline.classifiers.encoder import PACKAGED, encoder_folder
 from pipeline.classifiers.head import Array, Flags, softmax
+from pipeline.classifiers.header import read_header, write_header
 from pipeline.classifiers.labels import Labels, grouped_folds, label_matrix
 from pipeline.classifiers.target import Field, view_text
 from pipeline.config import Config
@@ -113,20 +113,14 @@ class TransformerClassifier:
         with _quiet():
             self.model_.save_pretrained(folder / WEIGHTS)
             self.tokenizer_.save_pretrained(folder / WEIGHTS)
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "multi_label": self.multi_label,
-            "seed": self.seed,
-            "classes": self.classes_.tolist(),
-        }
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The classifier that `save` wrote; nothing but its own folder is read."""
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        header = read_header(folder)
         config = TransformerConfig.model_validate(header["config"])
-        loaded = cls(config, header["multi_label"], header["seed"], np.array(header["classes"], dtype=np.str_))
+        loaded = cls(config, header["multi_label"], header["seed"], header["classes"])
         loaded.tokenizer_, loaded.model_ = _pretrained(str(folder / WEIGHTS), None, multi_label=header["multi_label"])
         return loaded
 
