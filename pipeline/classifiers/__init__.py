@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Protocol, Self, TypeAlias
+from typing import Annotated, Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from pipeline.classifiers.adapter import AdapterClassifier, AdapterConfig
 from pipeline.classifiers.embedding import EmbeddingClassifier, EmbeddingConfig
 from pipeline.classifiers.ensemble import EnsembleClassifier, EnsembleConfig
 from pipeline.classifiers.fewshot import FewShotClassifier, FewShotConfig
 from pipeline.classifiers.hashing import HashingClassifier, HashingConfig
+from pipeline.classifiers.header import HEADER
 from pipeline.classifiers.labels import Labels
 from pipeline.classifiers.linear import LinearClassifier, LinearConfig
 from pipeline.classifiers.marked import MarkedClassifier, MarkedConfig
@@ -61,27 +62,23 @@ class Classifier(Protocol):
     def load(cls, folder: Path) -> Self: ...
 
 
+KINDS: dict[str, type[Classifier]] = {
+    "linear": LinearClassifier,
+    "hashing": HashingClassifier,
+    "embedding": EmbeddingClassifier,
+    "neighbours": NeighboursClassifier,
+    "fewshot": FewShotClassifier,
+    "marked": MarkedClassifier,
+    "adapter": AdapterClassifier,
+    "transformer": TransformerClassifier,
+    "ensemble": EnsembleClassifier,
+}
+
+
 def build(config: ClassifierConfig, *, multi_label: bool, seed: int) -> Classifier:
     """A classifier of the kind the settings name, yet to be fitted."""
-    match config:
-        case LinearConfig():
-            return LinearClassifier(config, multi_label, seed)
-        case HashingConfig():
-            return HashingClassifier(config, multi_label, seed)
-        case EmbeddingConfig():
-            return EmbeddingClassifier(config, multi_label, seed)
-        case NeighboursConfig():
-            return NeighboursClassifier(config, multi_label, seed)
-        case FewShotConfig():
-            return FewShotClassifier(config, multi_label, seed)
-        case MarkedConfig():
-            return MarkedClassifier(config, multi_label, seed)
-        case TransformerConfig():
-            return TransformerClassifier(config, multi_label, seed)
-        case AdapterConfig():
-            return AdapterClassifier(config, multi_label, seed)
-        case EnsembleConfig():
-            return EnsembleClassifier(config, multi_label, seed)
+    made: Any = KINDS[config.kind]
+    return made(config, multi_label, seed)
 
 
 def is_quick(config: ClassifierConfig) -> bool:
@@ -93,30 +90,21 @@ def load(folder: Path) -> Classifier:
     """The classifier saved in a folder.
 
     Raises:
-        ArtifactError: the folder holds none.
+        ArtifactError: the folder holds none, or one that another version saved with other settings.
     """
     try:
-        kind = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))["config"]["kind"]
+        kind = json.loads((folder / HEADER).read_text(encoding="utf-8"))["config"]["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{folder}: holds no classifier ({error})") from None
-    match kind:
-        case "linear":
-            return LinearClassifier.load(folder)
-        case "hashing":
-            return HashingClassifier.load(folder)
-        case "embedding":
-            return EmbeddingClassifier.load(folder)
-        case "neighbours":
-            return NeighboursClassifier.load(folder)
-        case "fewshot":
-            return FewShotClassifier.load(folder)
-        case "marked":
-            return MarkedClassifier.load(folder)
-        case "transformer":
-            return TransformerClassifier.load(folder)
-        case "adapter":
-            return AdapterClassifier.load(folder)
-        case "ensemble":
-            return EnsembleClassifier.load(folder)
-        case _:
-            raise ArtifactError(f"{folder}: unknown kind of classifier '{kind}'")
+    if kind not in KINDS:
+        raise ArtifactError(f"{folder}: unknown kind of classifier '{kind}'")
+    try:
+        return KINDS[kind].load(folder)
+    except (ValidationError, KeyError) as error:
+        names = (
+            error.args if isinstance(error, KeyError) else [".".join(map(str, one["loc"])) for one in error.errors()]
+        )
+        where = ", ".join(map(str, names[:3]))
+        raise ArtifactError(
+            f"{folder}: saved by a version of slugline with other settings of kind '{kind}' ({where}); train it again"
+        ) from None

@@ -107,3 +107,17 @@ def test_an_ensemble_takes_it_as_a_member(encoder: Path, tmp_path: Path) -> None
     fitted = build(settings, multi_label=False, seed=1).fit(TRAIN, GOLD)
     fitted.save(tmp_path / "model")
     np.testing.assert_array_equal(load(tmp_path / "model").predict_proba(TRAIN), fitted.predict_proba(TRAIN))
+
+
+@pytest.mark.parametrize("lost", ["neighbours", "classes"])
+def test_what_another_version_saved_is_refused_in_one_line(
+    model: NeighboursClassifier, tmp_path: Path, lost: str
+) -> None:
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "classifier.json"
+    path.write_text(path.read_text(encoding="utf-8").replace(f'"{lost}":', f'"former_{lost}":', 1), encoding="utf-8")
+    with pytest.raises(
+        ArtifactError, match=rf"other settings of kind 'neighbours' \([^)]*{lost}.*train it again"
+    ) as refused:
+        load(tmp_path / "model")
+    assert "\n" not in str(refused.value)
