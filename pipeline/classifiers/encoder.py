@@ -34,7 +34,8 @@ Backend: TypeAlias = Literal["torch", "onnx_int8"]
 class EncodingConfig(Config):
     """What of an example is encoded, and by what: `encoder` is `minilm` or a local folder, `cache` a SQLite file or null.
 
-    `backend: onnx_int8` computes the vectors by ONNX Runtime with weights of 8 bits (extra [onnx]).
+    `backend: onnx_int8` computes the vectors by ONNX Runtime with weights of 8 bits (extra [onnx]): a head on torch's vectors gives
+    178 of 178 BBC articles the same label on these, 622 of 634 of AG News (98.1 %; `benchmarks/topics.py int8`).
     """
 
     encoder: str
