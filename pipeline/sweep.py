@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,10 @@ def run(config: Config, name: str, task: TaskConfig, source: Source, output: Pat
     """The best settings of the sweep; all trials are logged, and written to `sweep.json`.
 
     Raises:
-        ConfigError: optuna is missing, a setting does not exist or a value is out of its bounds.
+        ConfigError: optuna is missing, torchrun started several processes, a setting does not exist or a value is out of its bounds.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("--sweep tries settings in one process; run it without torchrun, then train with the best")
     try:
         import optuna
     except ImportError as error:

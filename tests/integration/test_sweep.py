@@ -41,6 +41,12 @@ def test_the_sweep_that_ships_fits_the_task_that_ships() -> None:
     laid(task, {key: one.choices[0] if one.choices else one.high for key, one in config.settings.items()})
 
 
+def test_a_sweep_in_several_processes_is_refused(slugline: Slugline, tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    done = slugline("train", "--task", "topic", "--sweep", "sweep.yaml", WORLD_SIZE="2")
+    assert done.returncode == 1 and "without torchrun" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_trials_are_children_of_one_run_and_the_best_is_trained(slugline: Slugline, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
