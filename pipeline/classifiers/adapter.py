@@ -7,11 +7,10 @@ Logits are rounded, so that what padding changes in the last bits is (nearly alw
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +20,17 @@ from safetensors.numpy import load_file, save_file
 from pipeline.classifiers import negation
 from pipeline.classifiers.encoder import Encoder
 from pipeline.classifiers.head import Array, softmax
+from pipeline.classifiers.header import check_encoder, read_header, write_header
 from pipeline.classifiers.labels import Labels, label_matrix
 from pipeline.classifiers.pairs import Pair, PairMaker
 from pipeline.classifiers.target import mention_of
 from pipeline.config import Config
 from pipeline.document import Example
-from pipeline.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from pipeline.classifiers.adapted import Network
+    from pipeline.classifiers.adapted import Network, Schedule
 
+MEMBER_STEP = 1000  # members' seeds lie this far apart, so that models of neighbouring seeds share none
 _DECIMALS = 4
 _MARK = '"'  # the vectors that mark the target start as that of a quotation mark
 
@@ -38,19 +38,19 @@ _MARK = '"'  # the vectors that mark the target start as that of a quotation mar
 class AdapterConfig(Config):
     """Settings of an adapter.
 
-    `balance` is the power of a label's rarity that weighs it in the loss (0 not at all, 1 fully), `averaging` how much of the running
+    `bits` are kept of the change of a weight, `members` is how many trainings from one start are averaged. `balance` is the power of a label's rarity that weighs it in the loss (0 not at all, 1 fully), `averaging` how much of the running
     mean of the weights a step keeps (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises;
-    `precision` that of the forward pass while learning, `auto` for bfloat16 where the processor has it. With a `stand_in` the target goes
-    by that name when asked, and in a share of what is learnt, `stand_in_shares`, one an epoch and the last for the rest; null asks by its
-    name. `negated` is how many examples are learnt once more with what they say denied (`negation`), as a share of all, as anything but
-    their label; those of the label `never_negated` are not.
+    `precision` that of the forward pass while learning, `auto` for bfloat16 where the processor has it. In a share of what an epoch learns,
+    `renamed`, the target goes by another example's name, so that names say less. `negated` is how many examples are learnt once more with
+    what they say denied by rule (`negation`), as a share of all, as anything but their label.
     """
 
     kind: Literal["adapter"]
     encoder: str
-    rank: int = Bounds(ge=1)
+    bits: int = Bounds(ge=1, le=8)
     max_tokens: int = Bounds(ge=16)
     max_target_tokens: int = Bounds(ge=1)
+    members: int = Bounds(ge=1)
     epochs: int = Bounds(ge=1)
     batch_size: int = Bounds(ge=1)
     learning_rate: float = Bounds(gt=0)
@@ -62,10 +62,8 @@ class AdapterConfig(Config):
     averaging: float = Bounds(ge=0, lt=1)
     balance: float = Bounds(ge=0, le=1)
     precision: Literal["auto", "float32", "bfloat16"]
-    stand_in: str | None
-    stand_in_shares: tuple[Annotated[float, Bounds(ge=0, le=1)], ...] = Bounds(min_length=1)
+    renamed: float = Bounds(ge=0, le=1)
     negated: float = Bounds(ge=0)
-    never_negated: str | None
 
 
 @dataclass(slots=True)
@@ -76,7 +74,7 @@ class AdapterClassifier:
     multi_label: bool
     seed: int
     classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
-    adapter_: dict[str, NDArray[np.float16]] = field(default_factory=dict)
+    adapter_: dict[str, NDArray[Any]] = field(default_factory=dict)
     encoder_: Encoder = field(init=False)
     _network: Network | None = field(default=None, init=False, repr=False)
 
@@ -107,7 +105,7 @@ class AdapterClassifier:
         """One logit an example and label; each distinct pair is asked once."""
         from pipeline.classifiers.adapted import logits
 
-        makes = self._pairs(self.config.stand_in)
+        makes = self._pairs(None)
         pairs = [makes.pair(example) for example in examples]
         distinct = list(dict.fromkeys(pairs))
         place = {pair: i for i, pair in enumerate(distinct)}
@@ -131,17 +129,10 @@ class AdapterClassifier:
         return np.where(holds, scores[0], scores[0] - scores[1:])
 
     def save(self, folder: Path) -> None:
-        """Writes `classifier.json` and the adapter, float16; the encoder is named by its digest, not copied."""
+        """Writes `classifier.json` and the adapter; the encoder is named by its digest, not copied."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.adapter_, folder / "adapter.safetensors")
-        header = {
-            "config": self.config.model_dump(mode="json"),
-            "multi_label": self.multi_label,
-            "seed": self.seed,
-            "classes": self.classes_.tolist(),
-            "encoder": self.encoder_.digest,
-        }
-        (folder / "classifier.json").write_text(json.dumps(header, ensure_ascii=False), encoding="utf-8")
+        write_header(folder, self, encoder=self.encoder_.digest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -150,52 +141,61 @@ class AdapterClassifier:
         Raises:
             ArtifactError: the encoder at hand is not the one the adapter was trained on.
         """
-        header = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
-        config = AdapterConfig.model_validate(_as_now(header["config"]))
+        header = read_header(folder)
+        config = AdapterConfig.model_validate(header["config"])
         loaded = cls(config, header["multi_label"], header["seed"])
-        if loaded.encoder_.digest != header["encoder"]:
-            raise ArtifactError(
-                f"{folder}: trained on another encoder than the '{config.encoder}' at hand; train it again"
-            )
-        loaded.classes_ = np.array(header["classes"], dtype=np.str_)
+        check_encoder(folder, loaded.encoder_, header["encoder"])
+        loaded.classes_ = header["classes"]
         loaded.adapter_ = load_file(folder / "adapter.safetensors")
         return loaded
 
     def _learn(self, examples: Sequence[Example], member: NDArray[np.bool_]) -> None:
         from pipeline.classifiers import adapted
 
-        settings, network = self.config, self._fresh()
         n = np.maximum(1, member.sum(axis=0))
-        weights = ((n.sum() / len(n) / n) ** settings.balance).astype(np.float32)
-        schedule = adapted.Schedule(
-            settings.epochs,
-            settings.batch_size,
-            settings.learning_rate,
-            settings.head_learning_rate,
-            settings.warm_up,
-            settings.weight_decay,
-            settings.label_smoothing,
-            settings.averaging,
-            settings.precision,
-            self.multi_label,
-            self.seed,
-        )
+        weights = ((n.sum() / len(n) / n) ** self.config.balance).astype(np.float32)
         learnt, goals = self._with_denials(examples, member)
-        named, asked = ([makes.pair(one) for one in learnt] for makes in map(self._pairs, (None, settings.stand_in)))
-        rng = np.random.default_rng(self.seed)
+        found = [
+            adapted.train(self._fresh(), self._drawing(learnt, seed), goals, weights, self._schedule(seed))
+            for seed in range(self.seed, self.seed + MEMBER_STEP * self.config.members, MEMBER_STEP)
+        ]
+        mean = {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
+        self.adapter_ = self._fresh().changes(mean, self.config.bits)
+        self._network = None
+
+    def _drawing(self, examples: Sequence[Example], seed: int) -> Callable[[int], list[Pair]]:
+        """What makes an epoch's pairs: of a share of them the target goes by another one's name."""
+        own = [self._pairs(None).pair(one) for one in examples]
+        spans = [mention_of(one) for one in examples]
+        names = sorted({one.text[slice(*span)] for one, span in zip(examples, spans, strict=True) if span is not None})
+        rng = np.random.default_rng(seed)
 
         def drawn(epoch: int) -> list[Pair]:
-            share = (
-                0.0
-                if settings.stand_in is None
-                else settings.stand_in_shares[epoch : epoch + 1] or settings.stand_in_shares[-1:]
-            )
+            other = rng.random(len(own)) < self.config.renamed
             return [
-                other if by else own
-                for own, other, by in zip(named, asked, rng.random(len(named)) < share, strict=True)
+                self._pairs(names[int(rng.integers(len(names)))]).pair(one) if differs and span is not None else pair
+                for one, span, pair, differs in zip(examples, spans, own, other, strict=True)
             ]
 
-        self._keep(adapted.train(network, drawn, goals, weights, schedule))
+        return drawn
+
+    def _schedule(self, seed: int) -> Schedule:
+        from pipeline.classifiers.adapted import Schedule
+
+        own = self.config
+        return Schedule(
+            own.epochs,
+            own.batch_size,
+            own.learning_rate,
+            own.head_learning_rate,
+            own.warm_up,
+            own.weight_decay,
+            own.label_smoothing,
+            own.averaging,
+            own.precision,
+            self.multi_label,
+            seed,
+        )
 
     def _with_denials(
         self, examples: Sequence[Example], member: NDArray[np.bool_]
@@ -207,16 +207,11 @@ class AdapterClassifier:
         rng, vocabulary = np.random.default_rng(self.seed), self.encoder_.tokenizer.get_vocab()
         added: dict[int, Example] = {}
         for i in rng.permutation(len(examples)).tolist():
-            if len(added) < n_wanted and self.classes_[member[i].argmax()] != self.config.never_negated:
+            if len(added) < n_wanted:
                 denial = negation.denied(examples[i], vocabulary, rng)
                 added |= {i: denial} if denial is not None else {}
         others = (~member[list(added)]).astype(np.float32) / np.float32(max(1, len(self.classes_) - 1))
         return [*examples, *added.values()], np.concatenate([goals, others], dtype=np.float32)
-
-    def _keep(self, learnt: dict[str, NDArray[np.float32]]) -> None:
-        """What was learnt, as it is saved; the network that answers is made of that."""
-        self.adapter_ = {name: one.astype(np.float16) for name, one in learnt.items()}
-        self._network = None
 
     def _pairs(self, stand_in: str | None) -> PairMaker:
         return PairMaker(self.encoder_.tokenizer, self.config.max_tokens, self.config.max_target_tokens, stand_in)
@@ -227,22 +222,15 @@ class AdapterClassifier:
 
         mark = self.encoder_.tokenizer.encode(_MARK, add_special_tokens=False).ids[0]
         with seeded(self.seed):
-            return Network(self.encoder_.own_model(), self.config.rank, len(self.classes_), mark, self.config.dropout)
+            return Network(self.encoder_.own_model(), len(self.classes_), mark, self.config.dropout)
 
     def _ready(self) -> Network:
         """The network with what was learnt, as it was saved."""
         if self._network is None:
             network = self._fresh()
-            network.take(self.adapter_)
-            network.freeze()
+            network.take(self.adapter_, self.config.bits)
             self._network = network
         return self._network
-
-
-def _as_now(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a saved adapter; one that was saved before 2026-11-24 noon names two that are gone, and lacks three."""
-    kept = {name: value for name, value in config.items() if name not in ("stand_in_epochs", "stand_in_learning_rate")}
-    return {"stand_in_shares": [0.0], "negated": 0.0, "never_negated": None} | kept
 
 
 def _fold_aside(member: NDArray[np.bool_], folds: NDArray[np.int64] | None) -> NDArray[np.bool_]:

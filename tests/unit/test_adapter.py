@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from encoders import tiny_encoder
 
 from pipeline.classifiers import build, load
+from pipeline.classifiers.adapted import in_bits, out_of_bits
 from pipeline.classifiers.adapter import AdapterClassifier, AdapterConfig
 from pipeline.classifiers.encoder import Encoder
 from pipeline.classifiers.pairs import CLOSE, OPEN, PairMaker
@@ -26,10 +26,10 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(encoder: Path, **changes: Any) -> AdapterConfig:
     settings: dict[str, Any] = {
-        "kind": "adapter", "encoder": str(encoder), "rank": 4, "max_tokens": 24, "max_target_tokens": 4, "epochs": 60, "batch_size": 4,
+        "kind": "adapter", "encoder": str(encoder), "bits": 4, "max_tokens": 24, "max_target_tokens": 4, "members": 1, "epochs": 60, "batch_size": 4,
         "learning_rate": 0.01, "head_learning_rate": 0.01, "warm_up": 0.1, "weight_decay": 0.0, "label_smoothing": 0.0, "dropout": 0.0,
         "averaging": 0.5, "balance": 0.5, "precision": "float32",
-        "stand_in": None, "stand_in_shares": [1.0], "negated": 0.0, "never_negated": None,
+        "renamed": 0.0, "negated": 0.0,
     }  # fmt: skip
     return AdapterConfig.model_validate(settings | changes)
 
@@ -155,11 +155,56 @@ def test_a_claim_that_the_text_does_not_name_is_read_at_its_own_words(encoder: P
     assert pair.on == (1, 5) and OPEN not in pair.ids
 
 
-def test_with_a_stand_in_the_name_says_nothing_wherever_it_stands(encoder: Path) -> None:
-    fitted = AdapterClassifier(config(encoder, epochs=2, stand_in="judge"), multi_label=False, seed=1).fit(TRAIN, GOLD)
+def test_another_name_stands_wherever_the_target_is_named(encoder: Path) -> None:
+    makes = PairMaker(Encoder(str(encoder), 24, 1, 4, None).tokenizer, 24, 4, "judge")
     one = example("Norvania was praised by Norvania.", "Norvania", "favour")
     other = example("Tarvia was praised by Tarvia.", "Tarvia", "favour")
-    np.testing.assert_array_equal(fitted.scores([one]), fitted.scores([other]))
+    assert makes.pair(one) == makes.pair(other)
+
+
+def test_learnt_under_other_names_the_own_one_says_less(encoder: Path) -> None:
+    """Norvania is praised and Tarvia attacked in all that is learnt; of a new verb, only the names could tell."""
+    told = [example(f"{name} was {verb} by the judge.", name, label) for name, verb, label in
+            (("Norvania", "praised", "favour"), ("Tarvia", "attacked", "against"))]  # fmt: skip
+    asked = [example(f"{name} was {verb} by the judge.", name, "") for name, verb in (("Tarvia", "praised"), ("Norvania", "attacked"))]  # fmt: skip
+    wrong = {}
+    for share in (0.0, 1.0):
+        fitted = AdapterClassifier(config(encoder, renamed=share), multi_label=False, seed=1)
+        wrong[share] = fitted.fit(told * 4, ["favour", "against"] * 4).predict_proba(asked)[[0, 1], [0, 1]].mean()
+    assert wrong[1.0] < 0.2 < wrong[0.0]
+
+
+def test_what_is_kept_is_the_change_in_few_bits(encoder: Path) -> None:
+    coarse, fine = (
+        AdapterClassifier(config(encoder, bits=bits), multi_label=False, seed=1).fit(TRAIN, GOLD) for bits in (2, 8)
+    )
+    changed = {name.rpartition(".")[0] for name in fine.adapter_ if name.endswith(".codes")}
+    assert changed and all(
+        fine.adapter_[f"{one}.codes"].nbytes == 4 * coarse.adapter_[f"{one}.codes"].nbytes for one in changed
+    )
+    for fitted in (coarse, fine):
+        assert fitted.classes_[fitted.predict_proba(TRAIN).argmax(axis=1)].tolist() == GOLD
+
+
+@pytest.mark.parametrize(("bits", "lost"), [(2, 0.13), (3, 0.045), (8, 0.0005)])
+def test_bits_keep_what_a_uniform_quantiser_can(bits: int, lost: float) -> None:
+    """Max 1960, Quantizing for minimum distortion: 0.119 and 0.037 of a Gaussian's variance are lost in two and three bits."""
+    matrix = np.random.default_rng(0).normal(size=(50, 401)).astype(np.float32) * np.float32(0.003)
+    matrix[7] = 0.0
+    codes, steps = in_bits(matrix, bits)
+    assert codes.nbytes == 50 * -(-401 * bits // 8)
+    again = out_of_bits(codes, steps, bits, 401)
+    assert np.square(again - matrix).sum() / np.square(matrix).sum() < lost
+    assert np.abs(again[7]).max() < 1e-6
+
+
+def test_members_are_averaged_from_one_start(encoder: Path) -> None:
+    """Weights averaged over members of unlike starts would answer at random."""
+    one, two = (
+        AdapterClassifier(config(encoder, members=n), multi_label=False, seed=1).fit(TRAIN, GOLD) for n in (1, 2)
+    )
+    assert any(not np.array_equal(one.adapter_[name], two.adapter_[name]) for name in one.adapter_)
+    assert two.classes_[two.predict_proba(TRAIN).argmax(axis=1)].tolist() == GOLD
 
 
 def test_a_pronoun_names_nobody_and_stays(encoder: Path) -> None:
@@ -171,18 +216,6 @@ def test_a_pronoun_names_nobody_and_stays(encoder: Path) -> None:
 
 def test_what_is_denied_is_learnt_as_another_label(encoder: Path) -> None:
     denied = example("Tarvia was by no means praised by the judge.", "Tarvia", "favour")
-    for never, wanted in ((None, "against"), ("favour", "favour")):
-        settings = config(encoder, negated=1.0, never_negated=never)
-        fitted = AdapterClassifier(settings, multi_label=False, seed=1).fit(TRAIN, GOLD)
+    for share, wanted in ((0.0, "favour"), (1.0, "against")):
+        fitted = AdapterClassifier(config(encoder, negated=share), multi_label=False, seed=1).fit(TRAIN, GOLD)
         assert fitted.classes_[fitted.predict_proba([denied])[0].argmax()] == wanted
-
-
-def test_an_adapter_saved_with_earlier_settings_is_still_read(model: AdapterClassifier, tmp_path: Path) -> None:
-    model.save(tmp_path / "model")
-    path = tmp_path / "model" / "classifier.json"
-    header = json.loads(path.read_text(encoding="utf-8"))
-    for name in ("stand_in_shares", "negated", "never_negated"):
-        del header["config"][name]
-    header["config"] |= {"stand_in_epochs": 0, "stand_in_learning_rate": 0.0003}
-    path.write_text(json.dumps(header), encoding="utf-8")
-    np.testing.assert_array_equal(load(tmp_path / "model").predict_proba(TRAIN), model.predict_proba(TRAIN))
