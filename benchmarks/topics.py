@@ -395,7 +395,7 @@ def growth() -> None:
                     f"{kind}, {n} articles: {fit_s:.1f} CPU s, {megabytes:.0f} MB, predicts {n_per_s:.0f}/s", flush=True
                 )
     Path("artifacts/growth.json").write_text(json.dumps(found))
-    Path("benchmarks/growth.png").write_bytes(drawn_growth(found))
+    Path("artifacts/growth.png").write_bytes(drawn_growth(found))
 
 
 def grown(kind: str, n: str, path: str) -> None:
