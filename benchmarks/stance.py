@@ -120,7 +120,8 @@ def answered(
         elif model == "shipped" and "marked" in tasks and (ROOT / "models" / "stance" / "model.json").is_file():
             shipped = TaskModel.load(ROOT / "models" / "stance")
             said = np.array(shipped.labels)[shipped.predict_proba(test).argmax(axis=1)]
-            yield model, shipped.seed, np.array([SHIPPED_NAMES[label] for label in said])
+            seed = load_task("stance", ROOT / "configs" / "shipped", []).seed
+            yield model, seed, np.array([SHIPPED_NAMES[label] for label in said])
         elif model in tasks and (model == "linear" or encoder):
             for seed in seeds if model == "adapter" else [SEED]:
                 yield model, seed, ours(tasks[model], train, test, seed)
