@@ -38,11 +38,12 @@ _MARK = '"'  # the vectors that mark the target start as that of a quotation mar
 class AdapterConfig(Config):
     """Settings of an adapter.
 
-    `bits` are kept of the change of a weight, `members` is how many trainings from one start are averaged. `balance` is the power of a label's rarity that weighs it in the loss (0 not at all, 1 fully), `averaging` how much of the running
-    mean of the weights a step keeps (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises;
-    `precision` that of the forward pass while learning, `auto` for bfloat16 where the processor has it. In a share of what an epoch learns,
-    `renamed`, the target goes by another example's name, so that names say less. `negated` is how many examples are learnt once more with
-    what they say denied by rule (`negation`), as a share of all, as anything but their label.
+    `bits` are kept of the change of a weight, `members` is how many trainings from one start are averaged. `balance` is the power of a
+    label's rarity that weighs it in the loss (0 not at all, 1 fully), `averaging` how much of the running mean of the weights a step keeps
+    (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises; `precision` that of the forward pass while
+    learning, `auto` for bfloat16 where the processor has it. In a share of what an epoch learns, `renamed`, the target goes by another
+    example's name, so that names say less. `negated` is how many examples are learnt once more with what they say denied by rule
+    (`negation`), as a share of all, as anything but their label.
     """
 
     kind: Literal["adapter"]
