@@ -1,6 +1,6 @@
 """Stance beside stock baselines on the same rows: NewsMTSC (validation), Perspectrum (test), FNC-1 (five disjoint folds); and its speed.
 
-    python benchmarks/stance.py [newsmtsc perspectrum fnc1 speed] [--models stock linear marked shipped adapter] [--seeds 13 14 15] [--data DIR]
+    python benchmarks/stance.py [newsmtsc perspectrum fnc1 behaviour speed] [--models stock linear marked shipped adapter] [--seeds 13 14 15] [--data DIR]
 
 Prints one table a set: macro-F1 in per cent, and what else the set is judged by; with several seeds each seed's and their mean. Nothing is
 tuned here; settings are those of `configs/tasks/`. `adapter` fine-tunes MiniLM (on NewsMTSC as `configs/shipped` has it, with seeds/drills; about
@@ -34,9 +34,10 @@ from pipeline.score import Scorer
 from pipeline.task import load_task
 
 ROOT = Path(__file__).parents[1]
-SETS = ("newsmtsc", "perspectrum", "fnc1", "speed")
+SETS = ("newsmtsc", "perspectrum", "fnc1", "behaviour", "speed")
 MODELS = ("stock", "linear", "marked", "shipped", "adapter")
 FNC_FOLDS, FNC_SHARE_ACROSS, SEED = 5, 0.25, 13
+OTHER_NAMES = ("Marovia", "Silverline Freight", "the harbour office", "Inga Sollberg")
 SHIPPED = "shipped/stance"
 FNC_LABELS = ("agree", "disagree", "discuss", "unrelated")
 SHIPPED_NAMES = {"against": "negative", "favour": "positive", "neutral": "neutral"}
@@ -58,6 +59,8 @@ def main() -> None:
         folder = arguments.data / name
         if name == "speed":
             speed()
+        elif name == "behaviour":
+            behaviour()
         elif not folder.is_dir():
             print(f"{name}: skipped, {folder} is not there", file=sys.stderr)
         elif name == "fnc1":
@@ -125,6 +128,56 @@ def answered(
         elif model in tasks and (model == "linear" or encoder):
             for seed in seeds if model == "adapter" else [SEED]:
                 yield model, seed, ours(tasks[model], train, test, seed)
+
+
+def behaviour() -> None:
+    """What the model that ships does on our own sentences and articles when names are swapped or sentences denied; no measure of quality."""
+    model = TaskModel.load(ROOT / "models" / "stance")
+    rows = read_seeds("stance.jsonl")
+    said = answers(model, [as_example(row) for row in rows])
+    right = np.mean([label == row["label"] for label, row in zip(said, rows, strict=True)])
+    print(f"\nmodels/stance on seeds/stance.jsonl ({len(rows)} sentences): {100 * right:.1f} % right")
+    for name in OTHER_NAMES:
+        kept = np.mean(np.array(said) == answers(model, [renamed(as_example(row), name) for row in rows]))
+        print(f"  the target called '{name}': {100 * kept:.1f} % of the answers kept")
+    pairs: dict[str, dict[str, str]] = {}
+    for row, label in zip(rows, said, strict=True):
+        if row["pair"] and row["phenomenon"] in ("plain", "negation"):
+            pairs.setdefault(row["pair"], {})[row["phenomenon"]] = label
+    turned = [one["plain"] != one["negation"] for one in pairs.values() if len(one) == 2]
+    print(f"  denied: {sum(turned)} of {len(turned)} answers turn ({100 * np.mean(turned):.1f} %)")
+    hits = article_hits(read_seeds("articles.jsonl"))
+    print(f"seeds/articles.jsonl: {sum(hits)} of {len(hits)} stances right ({100 * np.mean(hits):.1f} %)")
+
+
+def article_hits(rows: Sequence[dict[str, Any]]) -> list[bool]:
+    """For each target of each article of ours whether the answer is one of the stances taken towards it."""
+    targets = sorted({one["target"] for row in rows for one in row["stances"]})
+    scorer = Scorer.load([ROOT / "models" / "stance"], targets=targets, n_evidence=0)
+    texts = [Article(row["id"], text=row["newline"].join(line["text"] for line in row["lines"])) for row in rows]
+    hits = []
+    for row, record in zip(rows, scorer.score(texts), strict=True):
+        found = {one.target: one.label for one in record.predictions["stance"]}
+        taken: dict[str, set[str]] = {}
+        for one in row["stances"]:
+            taken.setdefault(one["target"], set()).add(one["stance"])
+        hits += [found[target] in stances for target, stances in taken.items()]
+    return hits
+
+
+def answers(model: TaskModel, examples: Sequence[Example]) -> list[str]:
+    return [entry.label for (entry,) in model.predict(examples)]
+
+
+def renamed(example: Example, name: str) -> Example:
+    """The example with every mention of its target replaced by another name."""
+    start, end = example.span or (0, 0)
+    before, after = (part.replace(example.target or "", name) for part in (example.text[:start], example.text[end:]))
+    return replace(example, text=before + name + after, target=name, span=(len(before), len(before) + len(name)))
+
+
+def read_seeds(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (ROOT / "seeds" / name).read_text(encoding="utf-8").splitlines()]
 
 
 def speed() -> None:
