@@ -39,11 +39,18 @@ from pipeline.separate import Html
 from pipeline.separate.augment import augmented
 from pipeline.separate.composed import Composer
 from pipeline.separate.features import NAMES, Features, extract
-from pipeline.separate.hand_kinds import HandKinds, lines_digest, read_hand_kinds, with_hand_kinds
+from pipeline.separate.hand_kinds import (
+    HandKinds,
+    lines_digest,
+    read_hand_kinds,
+    scraped_articles,
+    with_hand_kinds,
+)
 from pipeline.separate.html import CUES, HtmlLimits
 from pipeline.separate.labelled import (
     DRILL,
     PLAIN,
+    SCRAPED,
     SEED,
     TO_BLANK,
     UNKNOWN,
@@ -73,6 +80,7 @@ class Inputs(BaseConfig):
     typed: list[Path]
     typed_split: str
     hand_kinds: list[Path]
+    scraped: list[Path]
     hand_weight: float = Field(gt=0)
     pages: list[Path]
     renderings: list[str]
@@ -109,6 +117,7 @@ class Training(BaseConfig):
     word_smoothing: float = Field(gt=0)
     seed_copies: int = Field(ge=1)
     drill_copies: int = Field(ge=1)
+    scraped_copies: int = Field(ge=1)
     n_knots: int = Field(ge=2)
     n_composed: int = Field(ge=0)
     max_lines: int = Field(ge=10)
@@ -173,9 +182,12 @@ def read_inputs(inputs: Inputs) -> list[LabelledDocument]:
     given = _hand_kinds(inputs)
     by_hand = with_hand_kinds([d for d in documents if d.id in given], given, inputs.hand_weight)
     by_markup = with_page_kinds([d for d in documents if d.id not in given], pages)
-    return by_hand + [
-        replace(d, kind_weight=inputs.hand_weight) if d.variant in (SEED, DRILL) else d for d in by_markup
-    ]
+    scraped = [one for path in _there(inputs.scraped) for one in scraped_articles(path, given, inputs.hand_weight)]
+    return (
+        by_hand
+        + scraped
+        + [replace(d, kind_weight=inputs.hand_weight) if d.variant in (SEED, DRILL) else d for d in by_markup]
+    )
 
 
 def _renderings(
@@ -315,7 +327,7 @@ class Batches:
     def documents(self, rng: np.random.Generator) -> Iterator[list[LabelledDocument]]:
         """One epoch's documents, some thousand lines at a time."""
         settings = self.config.training
-        copies = {SEED: settings.seed_copies, DRILL: settings.drill_copies}
+        copies = {SEED: settings.seed_copies, DRILL: settings.drill_copies, SCRAPED: settings.scraped_copies}
         chosen: list[LabelledDocument] = self.composer.documents(settings.n_composed, rng)
         for variants in self.pages.values():
             if variants[0].variant in copies:

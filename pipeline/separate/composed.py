@@ -8,7 +8,8 @@ rare among the labelled lines, so they are made: a story's body lines, other sto
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from pipeline.separate.model import KINDS
 VARIANT = "composed"
 MIN_STORY_LINES = 3
 MAX_STORY_LINES = 25
+MAX_REPEATS = 2  # a line that more fetched articles hold is no story's
 SHARED = "_shared"
 """The file of names that stand in the braces of every language's phrases."""
 _BULLETS = ("- ", "* ", "• ", "– ", "", "", "", "", "{n}. ")
@@ -133,7 +135,7 @@ class Composer:
     def load(cls, furniture: Path, lines: Iterable[Path], news: Iterable[Path]) -> Composer:
         """From a folder of phrases, files of labelled lines, and files of articles with `text`, `title` and `source`."""
         pages = stories(row for path in lines for row in read_rows(path))
-        told = [story for path in news for row in read_rows(path) if (story := _news_story(row))]
+        told = [story for path in news for story in _news_stories(list(read_rows(path)))]
         phrases = Furniture.load(furniture, _headlines([*pages, *told]))
         return cls((pages, told, phrases.stories), phrases)
 
@@ -168,13 +170,19 @@ def stories(rows: Iterable[dict[str, Any]]) -> list[Story]:
     return [story for _, story in best.values()]
 
 
-def _news_story(row: dict[str, Any]) -> Story | None:
-    """The story of a fetched article, its lines that may be furniture left out; None where little is left."""
-    lines = [" ".join(line.split()) for line in str(row["text"]).splitlines()]
-    lines = [line for line in lines if line and not (len(line) < 250 and _SOLICITS.search(line))]
-    if len(lines) < MIN_STORY_LINES:
-        return None
-    return Story(str(row["source"]), "en", headline_of(row.get("title") or ""), tuple(lines[: 2 * MAX_STORY_LINES]))
+def _news_stories(rows: Sequence[dict[str, Any]]) -> Iterator[Story]:
+    """The stories of fetched articles, the lines that may be furniture left out; of those where enough is left."""
+    told = [[" ".join(line.split()) for line in str(row["text"]).splitlines() if line.strip()] for row in rows]
+    n_articles = Counter(line for lines in told for line in set(lines))
+    for row, lines in zip(rows, told, strict=True):
+        kept = [line for line in lines if n_articles[line] <= MAX_REPEATS and not _solicits(line)]
+        if len(kept) >= MIN_STORY_LINES:
+            headline = headline_of(row.get("title") or "")
+            yield Story(str(row["source"]), "en", headline, tuple(kept[: 2 * MAX_STORY_LINES]))
+
+
+def _solicits(line: str) -> bool:
+    return len(line) < 250 and _SOLICITS.search(line) is not None
 
 
 def headline_of(title: str) -> str:

@@ -1,4 +1,4 @@
-"""Kinds given by hand to one rendering of a page, carried over to the page's other renderings.
+"""Kinds given by hand to one rendering of a page, carried over to the page's other renderings; or to articles that came as text.
 
 The file holds no text, only the pages' ids, so that labels may be published where the texts may not: a line of it is
 `{"id", "variant", "digest", "runs"}`, where `digest` is of the rendering's lines and `runs` says, as `3 navigation, 1 headline`,
@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.document import Kind
 from pipeline.errors import DataError
 from pipeline.separate.align import carried_kinds
-from pipeline.separate.labelled import UNKNOWN, LabelledDocument, kind_ids, read_rows
+from pipeline.separate.labelled import SCRAPED, TO_BLANK, UNKNOWN, LabelledDocument, kind_ids, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,34 @@ def with_hand_kinds(
             out.append(_carried(document, source, hand, weight))
     if stale:
         log.warning("%d pages have other lines than when their kinds were given; used without them", len(stale))
+    return out
+
+
+def scraped_articles(path: Path, given: dict[str, HandKinds], weight: float) -> list[LabelledDocument]:
+    """The articles of a file of `id text source` whose lines were given kinds: what they are is known by hand alone.
+
+    An article whose lines have changed since is reported and left out.
+    """
+    out, n_stale = [], 0
+    for row in read_rows(path):
+        hand = given.get(row["id"])
+        if hand is None or hand.variant != SCRAPED:
+            continue
+        lines = tuple(line.translate(TO_BLANK) for line in row["text"].split("\n") if line.strip())
+        if hand.digest != lines_digest(lines) or len(hand.kinds) != len(lines):
+            n_stale += 1
+            continue
+        kinds = kind_ids(hand.kinds)
+        body = np.array([kind == Kind.BODY for kind in hand.kinds], np.int8)
+        kinds[body == 1] = UNKNOWN
+        story = "\n".join(line for line, is_body in zip(lines, body, strict=True) if is_body)
+        out.append(
+            LabelledDocument(
+                row["id"], SCRAPED, row["source"], lines, body, kinds, is_article=1, gold_body=story, kind_weight=weight
+            )
+        )
+    if n_stale:
+        log.warning("%d articles have other lines than when their kinds were given; trained without them", n_stale)
     return out
 
 

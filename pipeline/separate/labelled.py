@@ -23,6 +23,8 @@ SEED = "seed"
 """The variant of articles written for the project."""
 DRILL = "drill"
 """The variant of articles written to be hard."""
+SCRAPED = "scraped"
+"""The variant of articles that came as text, their lines labelled by hand."""
 PLAIN = "plain"
 """The variant of pages read by the project's own parser and then taken for plain text."""
 

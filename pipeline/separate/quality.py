@@ -56,11 +56,12 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def figures(
     documents: Sequence[LabelledDocument], probabilities: Sequence[np.ndarray], threshold: float
 ) -> dict[str, dict[str, float]]:
-    """Macro-F1, shingle F1 and ECE of all documents, of each variant and of each source (the id's prefix)."""
+    """Macro-F1, shingle F1 and ECE of all documents, of each variant and of each source (the id's prefix, where it has one)."""
     members: dict[str, list[int]] = defaultdict(list)
     counts = []
     for i, (document, p) in enumerate(zip(documents, probabilities, strict=True)):
-        for group in ("all", document.variant, f"source {document.id.split('-')[0]}"):
+        source, has_source, _ = document.id.partition("-")
+        for group in ("all", document.variant, *([f"source {source}"] if has_source else [])):
             members[group].append(i)
         body = "\n".join(line for line, q in zip(document.lines, p, strict=True) if q >= threshold)
         counts.append(shingle_counts(body, shingles(document.gold_body)))

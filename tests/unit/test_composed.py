@@ -55,6 +55,18 @@ def test_a_fetched_articles_own_furniture_is_left_out(tmp_path: Path) -> None:
     assert story == Story("A Paper", "en", "Storm", ("Ships sank.", "Nobody slept.", "It left by noon."))
 
 
+def test_a_line_that_many_fetched_articles_hold_is_left_out_of_all(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"Ship {n} sank.\nNobody slept {n} times.\nMore at ten.\nIt left by {n}.", "title": "", "source": "A"}
+        for n in range(3)
+    ]
+    (tmp_path / "news.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, told, _ = Composer.load(ROOT / "seeds" / "furniture", [], [tmp_path / "news.jsonl"]).shelves
+    assert [story.lines for story in told] == [
+        (f"Ship {n} sank.", f"Nobody slept {n} times.", f"It left by {n}.") for n in range(3)
+    ]
+
+
 def test_a_part_that_is_no_list_of_phrases_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "_shared.yaml").write_text("name: [Ann Lee]\n")
     (tmp_path / "en.yaml").write_text("bio: a line\n")

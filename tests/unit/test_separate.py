@@ -82,7 +82,7 @@ def test_a_callers_phrase_makes_a_line_boilerplate_and_another_makes_one_body() 
 
 
 def test_a_callers_phrase_acts_before_the_context_is_read() -> None:
-    promo = "Our weekly letter brings you the best of the harbour, with recipes, maps and a crossword, every Friday morning."
+    promo = "A weekly letter from the harbour tells of boats, recipes and maps each Friday morning."
     text = "\n".join([*STORY, promo, promo.replace("weekly", "monthly"), promo.replace("weekly", "yearly")])
     free = separator().separate(text)
     told = with_settings("always_boilerplate=[weekly letter, yearly letter]").separate(text)
