@@ -85,7 +85,7 @@ class Network(nn.Module):
         return kept
 
     def take(self, changes: Mapping[str, NDArray[Any]], bits: int) -> None:
-        """Take what was learnt, ready to answer; it cannot learn on."""
+        """Take what was learnt."""
         with torch.no_grad():
             for name, one in self.learnt().items():
                 if name in changes:
@@ -93,7 +93,6 @@ class Network(nn.Module):
                 else:
                     codes, steps = changes[f"{name}.codes"], changes[f"{name}.steps"]
                     one += torch.from_numpy(out_of_bits(codes, steps, bits, one.shape[1]))
-        self.requires_grad_(False).eval()
 
 
 def in_bits(matrix: Weights, bits: int) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Bounds
+from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from pipeline.classifiers import negation
@@ -26,6 +27,8 @@ from pipeline.classifiers.pairs import Pair, PairMaker
 from pipeline.classifiers.target import mention_of
 from pipeline.config import Config
 from pipeline.document import Example
+from pipeline.errors import ArtifactError
+from pipeline.home import shipped
 
 if TYPE_CHECKING:
     from pipeline.classifiers.adapted import Network, Schedule
@@ -43,7 +46,8 @@ class AdapterConfig(Config):
     (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises; `precision` that of the forward pass while
     learning, `auto` for bfloat16 where the processor has it. In a share of what an epoch learns, `renamed`, the target goes by another
     example's name, so that names say less. `negated` is how many examples are learnt once more with what they say denied by rule
-    (`negation`), as a share of all, as anything but their label.
+    (`negation`), as a share of all, as anything but their label. `start` is the folder of a saved model of the same labels whose adapter
+    the trainings start from, such as `models/stance`; without it they start from the encoder as it comes.
     """
 
     kind: Literal["adapter"]
@@ -65,6 +69,7 @@ class AdapterConfig(Config):
     precision: Literal["auto", "float32", "bfloat16"]
     renamed: float = Bounds(ge=0, le=1)
     negated: float = Bounds(ge=0)
+    start: Path | None = None
 
 
 @dataclass(slots=True)
@@ -157,7 +162,7 @@ class AdapterClassifier:
         weights = ((n.sum() / len(n) / n) ** self.config.balance).astype(np.float32)
         learnt, goals = self._with_denials(examples, member)
         found = [
-            adapted.train(self._fresh(), self._drawing(learnt, seed), goals, weights, self._schedule(seed))
+            adapted.train(self._begun(), self._drawing(learnt, seed), goals, weights, self._schedule(seed))
             for seed in range(self.seed, self.seed + MEMBER_STEP * self.config.members, MEMBER_STEP)
         ]
         mean = {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
@@ -225,12 +230,33 @@ class AdapterClassifier:
         with seeded(self.seed):
             return Network(self.encoder_.own_model(), len(self.classes_), mark, self.config.dropout)
 
+    def _begun(self) -> Network:
+        """The network that a training starts from.
+
+        Raises:
+            ArtifactError: `start` holds another kind of model, or one of other labels or of another encoder.
+        """
+        network = self._fresh()
+        if self.config.start is not None:
+            folder = Path(shipped(str(self.config.start))) / "classifier"
+            try:
+                begun = AdapterClassifier.load(folder)
+            except (OSError, KeyError, ValidationError):
+                raise ArtifactError(f"start: {self.config.start} holds no saved model of `kind: adapter`") from None
+            if begun.encoder_.digest != self.encoder_.digest or begun.classes_.tolist() != self.classes_.tolist():
+                raise ArtifactError(
+                    f"start: {self.config.start} knows the labels {', '.join(begun.classes_)} by {begun.config.encoder}; "
+                    f"these are {', '.join(self.classes_)} by {self.config.encoder}"
+                )
+            network.take(begun.adapter_, begun.config.bits)
+        return network
+
     def _ready(self) -> Network:
         """The network with what was learnt, as it was saved."""
         if self._network is None:
             network = self._fresh()
             network.take(self.adapter_, self.config.bits)
-            self._network = network
+            self._network = network.requires_grad_(False).eval()
         return self._network
 
 

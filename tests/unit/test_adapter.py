@@ -74,6 +74,33 @@ def test_trained_again_with_the_same_seed_it_is_the_same(model: AdapterClassifie
     assert not np.array_equal(other.predict_proba(TRAIN), model.predict_proba(TRAIN))
 
 
+def saved(model: AdapterClassifier, folder: Path) -> str:
+    """A folder of a model with this classifier in it."""
+    model.save(folder / "classifier")
+    return str(folder)
+
+
+def test_started_from_a_saved_model_it_knows_what_that_learnt(
+    model: AdapterClassifier, encoder: Path, tmp_path: Path
+) -> None:
+    brief = {"epochs": 1, "learning_rate": 1e-5, "head_learning_rate": 1e-5}
+    on = build(config(encoder, start=saved(model, tmp_path), **brief), multi_label=False, seed=1).fit(TRAIN, GOLD)
+    np.testing.assert_allclose(on.predict_proba(TRAIN), model.predict_proba(TRAIN), atol=0.1)
+    anew = build(config(encoder, **brief), multi_label=False, seed=1).fit(TRAIN, GOLD)
+    assert np.abs(anew.predict_proba(TRAIN) - model.predict_proba(TRAIN)).max() > 0.3
+
+
+def test_it_starts_from_no_model_of_other_labels_and_from_no_other_folder(
+    model: AdapterClassifier, encoder: Path, tmp_path: Path
+) -> None:
+    folder = saved(model, tmp_path)
+    others = [label.upper() for label in GOLD]
+    with pytest.raises(ArtifactError, match="knows the labels against, favour by"):
+        build(config(encoder, start=folder), multi_label=False, seed=1).fit(TRAIN, others)
+    with pytest.raises(ArtifactError, match="no saved model of `kind: adapter`"):
+        build(config(encoder, start=str(tmp_path / "absent")), multi_label=False, seed=1).fit(TRAIN, GOLD)
+
+
 def test_training_leaves_torchs_random_state_alone(encoder: Path) -> None:
     import torch
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from itertools import combinations
 from pathlib import Path
@@ -171,3 +173,27 @@ def test_the_datasheet_counts_the_quotes_truly(passages: list[dict[str, Any]]) -
         "quotes of a named holder": sum(holder is not None for holder in holders),
         "quotes that are nobody's statement": holders.count(None),
     }
+
+
+def test_stances_given_in_news_are_many_of_each_label_and_hold_no_text() -> None:
+    rows = read_seeds("news_stance.jsonl")
+    assert len({row["id"] for row in rows}) == len(rows) > 4000
+    given = [one for row in rows for one in row["says"].split(", ")]
+    assert all(re.fullmatch(r"\d+-\d+ \d+-\d+ (against|neutral|favour)", one) for one in given)
+    counts = Counter(one.rpartition(" ")[2] for one in given)
+    assert len(given) > 15_000 and min(counts.values()) > 0.15 * len(given)
+    assert {frozenset(row) for row in rows} == {frozenset({"id", "digest", "says"})}
+
+
+def test_stances_given_in_news_stand_where_they_say(tmp_path: Path) -> None:
+    root = SEEDS.parent
+    if not (root.parent / "shared" / "data" / "topics" / "article_bias").is_dir():
+        pytest.skip("../shared/data/topics/article_bias is not there")
+    output = tmp_path / "rows.jsonl"
+    command = [sys.executable, "benchmarks/news_stance.py", "--output", str(output)]
+    said = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    rows = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert "0 articles changed, 0 absent" in said and len({row["id"] for row in rows}) == len(rows)
+    assert len(rows) == sum(len(row["says"].split(", ")) for row in read_seeds("news_stance.jsonl"))
+    for row in rows:
+        assert row["text"][row["from"] : row["to"]] == row["target"] == row["target"].strip() != ""
