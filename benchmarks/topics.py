@@ -68,8 +68,8 @@ HEAD = {
     "tolerance": 0.05,
 }
 BAYES = {"bayes": 0.7, "smoothing": 0.1}
-LINEAR = {"kind": "linear", "spaces": [WORDS, TITLE], **HEAD, **BAYES}
-LINEAR_CHARS = {"kind": "linear", "spaces": [WORDS, TITLE, CHARS], **HEAD, **BAYES}
+LINEAR = {"kind": "linear", "spaces": [WORDS, TITLE], **HEAD, **BAYES, "max_iterations": 10}
+LINEAR_CHARS = {**LINEAR, "spaces": [WORDS, TITLE, CHARS]}
 EMBEDDING = {
     "kind": "embedding", "encoder": "minilm", "field": "all", "window": 0, "max_tokens": 256, "max_chunks": 1,
     "batch_size": 32, "cache": "artifacts/cache/embeddings.sqlite", **HEAD, "loss": "logistic", "c": [30.0],
@@ -261,7 +261,7 @@ def fused(members: list[dict[str, Any]], train: Sequence[Example], test: Sequenc
     """The ensemble and each of its members; prints how far it is from the better one, with an interval over drawn test rows."""
     found: dict[str, list[Row]] = {}
     said: dict[str, list[np.ndarray]] = {}
-    settings = configured({"kind": "ensemble", "members": members, "n_folds": 5})
+    settings = configured({"kind": "ensemble", "members": members, "n_folds": 5, "balance": 0.5})
     for seed in seeds:
         started = time.process_time()
         model = TaskModel.fit("topic", "single", settings, calibrated(), train, None, seed)
@@ -338,7 +338,7 @@ def few_shot() -> None:
     kinds = {
         "linear": members[0],
         "embedding": EMBEDDING,
-        "ensemble": {"kind": "ensemble", "members": members, "n_folds": 4},
+        "ensemble": {"kind": "ensemble", "members": members, "n_folds": 4, "balance": 0.5},
     }
     for n_each in (8, 16):
         scores: dict[str, list[float]] = {name: [] for name in kinds}

@@ -1,5 +1,6 @@
-"""`kind: ensemble`: members fused by one weight each, learned on out-of-fold probabilities (stacking in the log domain).
+"""`kind: ensemble`: members fused by one weight each and one offset a label, learned on out-of-fold probabilities (stacking in the log domain).
 
+The offsets let labels that the members say too seldom be said more often; they are held small, so that few examples move them little.
 Reference: Wolpert 1992, Stacked Generalization; weights are kept at or above zero as in Breiman 1996, Stacked Regressions.
 """
 
@@ -35,19 +36,25 @@ KINDS: dict[str, type[Member]] = {
     "marked": MarkedClassifier,
 }
 TINY = 1e-9
+OFFSET_PENALTY = 3.0  # so many examples' log loss is an offset of one worth
 
 
 class EnsembleConfig(Config):
-    """Settings of an ensemble; `n_folds` gives the out-of-fold probabilities on which the weights are learned."""
+    """Settings of an ensemble; `n_folds` gives the out-of-fold probabilities on which the weights and offsets are learned.
+
+    `balance` is the power of a label's rarity that weighs its examples in that (0 not at all, 1 fully; of single labels only): the more,
+    the better rare labels are found, and the less is the accuracy over all.
+    """
 
     kind: Literal["ensemble"]
     members: tuple[MemberConfig, ...] = Bounds(min_length=2)
     n_folds: int = Bounds(ge=2)
+    balance: float = Bounds(ge=0, le=1)
 
 
 @dataclass(slots=True)
 class EnsembleClassifier:
-    """A weighted sum of the members' log probabilities (logits with several labels)."""
+    """A weighted sum of the members' log probabilities (logits with several labels), and the offsets."""
 
     config: EnsembleConfig
     multi_label: bool
@@ -55,6 +62,7 @@ class EnsembleClassifier:
     classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
     members_: list[Member] = field(default_factory=list)
     weights_: Array = field(default_factory=lambda: np.empty(0))
+    offsets_: Array = field(default_factory=lambda: np.empty(0))
 
     def fit(self, examples: Sequence[Example], y: Labels) -> Self:
         """Itself, fitted."""
@@ -68,7 +76,7 @@ class EnsembleClassifier:
         self.classes_, member = label_matrix(y, multi_label=self.multi_label)
         self.members_ = [_built(config, self.multi_label, self.seed) for config in self.config.members]
         held_out = [fitted.out_of_fold(examples, y, folds) for fitted in self.members_]
-        self.weights_ = stacking_weights(held_out, member, multi_label=self.multi_label)
+        self.weights_, self.offsets_ = stacked(held_out, member, self.config.balance, multi_label=self.multi_label)
         return self._fused(held_out)
 
     def predict_proba(self, examples: Sequence[Example]) -> Array:
@@ -84,7 +92,7 @@ class EnsembleClassifier:
         """Writes `classifier.json` and one folder a member."""
         for i, fitted in enumerate(self.members_):
             fitted.save(folder / f"member{i}")
-        write_header(folder, self, weights=self.weights_.tolist())
+        write_header(folder, self, weights=self.weights_.tolist(), offsets=self.offsets_.tolist())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -93,36 +101,54 @@ class EnsembleClassifier:
         config = EnsembleConfig.model_validate(header["config"])
         loaded = cls(config, header["multi_label"], header["seed"], header["classes"])
         loaded.members_ = [KINDS[one.kind].load(folder / f"member{i}") for i, one in enumerate(config.members)]
-        loaded.weights_ = np.array(header["weights"], dtype=np.float64)
+        loaded.weights_, loaded.offsets_ = (np.array(header[name], dtype=np.float64) for name in ("weights", "offsets"))
         return loaded
 
     def _fused(self, probabilities: list[Array]) -> Array:
         domain = _logits if self.multi_label else _logs
-        summed = sum((weight * domain(p) for weight, p in zip(self.weights_, probabilities, strict=True)), start=0.0)
-        return 1.0 / (1.0 + np.exp(-np.asarray(summed))) if self.multi_label else softmax(np.asarray(summed))
+        z = _summed(self.weights_, self.offsets_, [domain(p) for p in probabilities])
+        return 1.0 / (1.0 + np.exp(-z)) if self.multi_label else softmax(z)
 
 
-def stacking_weights(held_out: list[Array], member: Flags, *, multi_label: bool) -> Array:
-    """The weight of each member, at or above zero, that gives the labels the highest likelihood."""
+def stacked(held_out: list[Array], member: Flags, balance: float, *, multi_label: bool) -> tuple[Array, Array]:
+    """The weight of each member, at or above zero, and the offset of each label, that give the labels the highest penalised likelihood."""
     from scipy.optimize import minimize
 
+    n, k = len(held_out), member.shape[1]
     unknown = np.any([np.isnan(p) for p in held_out], axis=0)
     usable = ~unknown.any(axis=1) if multi_label else (member & ~unknown).any(axis=1)
-    truth = member[usable]
-    parts = [(_logits if multi_label else _logs)(np.nan_to_num(p[usable], nan=0.0)) for p in held_out]
     if not usable.any():
-        return np.full(len(held_out), 1.0 / len(held_out))
+        return np.full(n, 1.0 / n), np.zeros(k)
+    truth = member[usable].astype(np.float64)
+    parts = [(_logits if multi_label else _logs)(np.nan_to_num(p[usable], nan=0.0)) for p in held_out]
+    shares = (np.ones(len(truth)) if multi_label else _rarity(truth, balance)) / len(truth)
 
-    def loss(weights: Array) -> float:
-        z = np.asarray(sum(weight * part for weight, part in zip(weights, parts, strict=True)))
+    def loss(x: Array) -> tuple[float, Array]:
+        weights, offsets = x[:n], x[n:]
+        z = _summed(weights, offsets, parts)
         if multi_label:
-            return float(np.mean(np.logaddexp(0.0, z) - truth * z))
-        top = z.max(axis=1)
-        return float(np.mean(np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z[truth]))
+            lost, wrong = (np.logaddexp(0.0, z) - truth * z).mean(axis=1), (1.0 / (1.0 + np.exp(-z)) - truth) / k
+        else:
+            said = softmax(z)
+            lost, wrong = -np.log(np.maximum((said * truth).sum(axis=1), np.finfo(float).tiny)), said - truth
+        wrong *= shares[:, None]
+        pull = OFFSET_PENALTY * offsets / len(truth)
+        slopes = [*(np.vdot(wrong, part) for part in parts), *(wrong.sum(axis=0) + 2.0 * pull)]
+        return float(shares @ lost + pull @ offsets), np.array(slopes, dtype=np.float64)
 
-    bounds = [(0.0, 100.0)] * len(parts)
-    found: Any = minimize(loss, np.ones(len(parts)), method="L-BFGS-B", bounds=bounds)
-    return np.asarray(found.x, dtype=np.float64)
+    bounds = [(0.0, 100.0)] * n + [(None, None)] * k
+    found: Any = minimize(loss, np.append(np.ones(n), np.zeros(k)), jac=True, method="L-BFGS-B", bounds=bounds)
+    return np.asarray(found.x[:n], dtype=np.float64), np.asarray(found.x[n:], dtype=np.float64)
+
+
+def _summed(weights: Array, offsets: Array, parts: Sequence[Array]) -> Array:
+    return np.asarray(sum((weight * part for weight, part in zip(weights, parts, strict=True)), start=offsets))
+
+
+def _rarity(truth: Array, balance: float) -> Array:
+    """The weight of each row by how rare its label is, one in the mean."""
+    weights = (truth @ (1.0 / np.maximum(1.0, truth.sum(axis=0)))) ** balance
+    return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 
 def _built(config: MemberConfig, multi_label: bool, seed: int) -> Member:

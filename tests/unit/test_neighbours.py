@@ -102,7 +102,7 @@ def test_an_ensemble_takes_it_as_a_member(encoder: Path, tmp_path: Path) -> None
 
     nearest = config(encoder).model_dump()
     settings = TypeAdapter(ClassifierConfig).validate_python(
-        {"kind": "ensemble", "members": [nearest, nearest | {"neighbours": 2}], "n_folds": 2}
+        {"kind": "ensemble", "members": [nearest, nearest | {"neighbours": 2}], "n_folds": 2, "balance": 0.5}
     )
     fitted = build(settings, multi_label=False, seed=1).fit(TRAIN, GOLD)
     fitted.save(tmp_path / "model")
