@@ -47,7 +47,9 @@ class AdapterConfig(Config):
     learning, `auto` for bfloat16 where the processor has it. In a share of what an epoch learns, `renamed`, the target goes by another
     example's name, so that names say less. `negated` is how many examples are learnt once more with what they say denied by rule
     (`negation`), as a share of all, as anything but their label. `start` is the folder of a saved model of the same labels whose adapter
-    the trainings start from, such as `models/stance`; without it they start from the encoder as it comes.
+    the trainings start from, such as `models/stance`; without it they start from the encoder as it comes. Where the two likeliest
+    labels are less than `close` apart in probability, the target is asked by the name `stand_in`, too, and both answers are averaged, so
+    that no name decides (single labels only).
     """
 
     kind: Literal["adapter"]
@@ -70,6 +72,8 @@ class AdapterConfig(Config):
     renamed: float = Bounds(ge=0, le=1)
     negated: float = Bounds(ge=0)
     start: Path | None = None
+    close: float = Bounds(ge=0, le=1, default=0.0)
+    stand_in: str = "Smith"
 
 
 @dataclass(slots=True)
@@ -108,10 +112,22 @@ class AdapterClassifier:
         return answer
 
     def scores(self, examples: Sequence[Example]) -> Array:
-        """One logit an example and label; each distinct pair is asked once."""
+        """One logit an example and label; log probabilities where `close` is set."""
+        found = self._asked(examples, None)
+        if self.config.close and not self.multi_label and len(self.classes_) > 1:
+            found = np.log(softmax(found))
+            *_, second, first = np.sort(np.exp(found), axis=1).T
+            again = np.flatnonzero(first - second < self.config.close)
+            if len(again):
+                other = np.log(softmax(self._asked([examples[i] for i in again], self.config.stand_in)))
+                found[again] = (found[again] + other) / 2.0
+        return np.round(found, _DECIMALS)
+
+    def _asked(self, examples: Sequence[Example], stand_in: str | None) -> Array:
+        """One logit an example and label, rounded, the targets by their own names or by this one; each distinct pair is asked once."""
         from pipeline.classifiers.adapted import logits
 
-        makes = self._pairs(None)
+        makes = self._pairs(stand_in)
         pairs = [makes.pair(example) for example in examples]
         distinct = list(dict.fromkeys(pairs))
         place = {pair: i for i, pair in enumerate(distinct)}

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 OTHER_NAMES = ("Marovia", "Silverline Freight", "the harbour office", "Inga Sollberg")
 PRAISE = " Elsewhere {other} won praise for brilliant, honest and generous work."
 MIN_SWAPPED, MIN_NOT_LEAKED = 0.95, 0.85
-MIN_NEGATED = {"shipped": 0.7, "seeds": 0.5}
+MIN_NEGATED = {"shipped": 0.8, "seeds": 0.5}
 
 
 def read_seeds(name: str) -> list[dict[str, Any]]:

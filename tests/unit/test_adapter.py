@@ -90,6 +90,20 @@ def test_started_from_a_saved_model_it_knows_what_that_learnt(
     assert np.abs(anew.predict_proba(TRAIN) - model.predict_proba(TRAIN)).max() > 0.3
 
 
+def test_where_answers_are_close_the_target_is_asked_by_a_stand_in_too(model: AdapterClassifier) -> None:
+    never, always = (replace(model, config=model.config.model_copy(update={"close": c})) for c in (0.0, 1.0))
+    by_stand_in = [
+        replace(one, text=one.text.replace(one.target or "", "Smith"), target="Smith", span=(at, at + 5))
+        for one in TRAIN
+        for at in [one.text.index(one.target or "")]
+    ]
+    logs = (np.log(never.predict_proba(TRAIN)) + np.log(never.predict_proba(by_stand_in))) / 2
+    expected = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(always.predict_proba(TRAIN), expected, atol=1e-3)
+    sure = replace(model, config=model.config.model_copy(update={"close": 1e-6}))
+    np.testing.assert_allclose(sure.predict_proba(TRAIN), never.predict_proba(TRAIN), atol=1e-3)
+
+
 def test_it_starts_from_no_model_of_other_labels_and_from_no_other_folder(
     model: AdapterClassifier, encoder: Path, tmp_path: Path
 ) -> None:
