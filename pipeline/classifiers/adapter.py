@@ -117,8 +117,8 @@ class AdapterClassifier:
         if self.config.close and not self.multi_label and len(self.classes_) > 1:
             found = np.log(softmax(found))
             *_, second, first = np.sort(np.exp(found), axis=1).T
-            again = np.flatnonzero(first - second < self.config.close)
-            if len(again):
+            again = np.flatnonzero(first - second < self.config.close).tolist()
+            if again:
                 other = np.log(softmax(self._asked([examples[i] for i in again], self.config.stand_in)))
                 found[again] = (found[again] + other) / 2.0
         return np.round(found, _DECIMALS)
