@@ -54,10 +54,10 @@ from pipeline.stored import StoredExamples
 KINDS = ("stock", "tuned", "fasttext", "linear", "characters", "hashing", "embedding", "neighbours", "ensemble")
 TOPICS = Path("../shared/data/topics")
 WORDS = {
-    "field": "all", "unit": "word", "min_n": 1, "max_n": 2, "min_df": 2, "max_features": None, "min_chars": 2,
+    "field": "all", "unit": "word", "min_n": 1, "max_n": 2, "min_df": 2, "max_features": 300_000, "min_chars": 2,
     "sublinear": True, "idf": True, "weight": 1.0, "window": 0,
 }  # fmt: skip
-TITLE = {**WORDS, "field": "title", "max_n": 1, "min_df": 1, "weight": 0.5}
+TITLE = {**WORDS, "field": "title", "max_n": 1, "min_df": 1, "max_features": None, "weight": 0.5}
 CHARS = {**WORDS, "unit": "char_wb", "min_n": 3, "max_n": 5, "min_df": 3, "max_features": 100_000, "weight": 0.7}
 HEAD = {
     "loss": "squared_hinge",

@@ -41,6 +41,7 @@ class Schedule:
     warm_up: float
     weight_decay: float
     label_smoothing: float
+    consistency: float
     averaging: float
     precision: str
     multi_label: bool
@@ -127,12 +128,15 @@ def _levels(codes: NDArray[Any], n_levels: int) -> Weights:
 
 def train(
     network: Network,
-    pairs_of: Callable[[int], Sequence[Pair]],
+    pairs_of: Callable[[int], Sequence[Sequence[Pair]]],
     goals: NDArray[np.float32],
     weights: NDArray[np.float32],
     schedule: Schedule,
 ) -> dict[str, Weights]:
-    """What the network learns of how each pair of an epoch should be answered, (n, n_labels); `weights` has one number a label."""
+    """What the network learns of how an epoch's examples should be answered, (n, n_labels); `weights` has one number a label.
+
+    `pairs_of` gives an epoch's pairs once, or twice where the examples are read in two ways and `consistency` should bring the answers together.
+    """
     with seeded(schedule.seed):
         _train(network, pairs_of, torch.from_numpy(goals), _loss(weights, schedule), schedule)
     return {name: one.detach().numpy().copy() for name, one in network.learnt().items()}
@@ -180,7 +184,11 @@ def _loss(weights: NDArray[np.float32], schedule: Schedule) -> nn.Module:
 
 
 def _train(
-    network: Network, pairs_of: Callable[[int], Sequence[Pair]], goals: Tensor, loss_of: nn.Module, schedule: Schedule
+    network: Network,
+    pairs_of: Callable[[int], Sequence[Sequence[Pair]]],
+    goals: Tensor,
+    loss_of: nn.Module,
+    schedule: Schedule,
 ) -> None:
     learnt = network.learnt()
     head = [one for name, one in learnt.items() if name.startswith("head.")]
@@ -197,11 +205,13 @@ def _train(
     rng = np.random.default_rng(schedule.seed)
     network.train()
     for epoch in range(schedule.epochs):
-        losses, pairs = [], pairs_of(epoch)
-        for batch in _batches(pairs, schedule.batch_size, rng):
+        losses, readings = [], pairs_of(epoch)
+        for batch in _batches(readings[0], schedule.batch_size, rng):
             with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
-                answer = network(*tensors([pairs[i] for i in batch]))
-            loss = loss_of(answer.float(), goals[batch])
+                answer = network(*tensors([pairs[i] for pairs in readings for i in batch])).float()
+            loss = loss_of(answer, goals[batch * len(readings)])
+            if len(readings) > 1:
+                loss = loss + schedule.consistency * _divergence(*answer.chunk(2))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(learnt.values(), 1.0)
@@ -213,6 +223,12 @@ def _train(
     with torch.no_grad():
         for one, mean in zip(learnt.values(), average, strict=True):
             one.copy_(mean)
+
+
+def _divergence(one: Tensor, other: Tensor) -> Tensor:
+    """How far two answers to the same examples are apart: the mean of the Kullback-Leibler divergences of both ways (Wu et al. 2021, R-Drop)."""
+    p, q = one.log_softmax(1), other.log_softmax(1)
+    return ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
 
 
 def _batches(pairs: Sequence[Pair], size: int, rng: np.random.Generator) -> list[list[int]]:

@@ -46,7 +46,8 @@ class AdapterConfig(Config):
     (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises; `precision` that of the forward pass while
     learning, `auto` for bfloat16 where the processor has it. In a share of what an epoch learns, `renamed`, the target goes by another
     example's name, so that names say less. `negated` is how many examples are learnt once more with what they say denied by rule
-    (`negation`), as a share of all, as anything but their label. `start` is the folder of a saved model of the same labels whose adapter
+    (`negation`), as a share of all, as anything but their label. With `consistency` each example is learnt in two readings at once, one by its
+    own name, and so much of how far the two answers are apart is added to the loss (single labels only). `start` is the folder of a saved model of the same labels whose adapter
     the trainings start from, such as `models/stance`; without it they start from the encoder as it comes. Where the two likeliest
     labels are less than `close` apart in probability, the target is asked by the name `stand_in`, too, and both answers are averaged, so
     that no name decides (single labels only).
@@ -71,6 +72,7 @@ class AdapterConfig(Config):
     precision: Literal["auto", "float32", "bfloat16"]
     renamed: float = Bounds(ge=0, le=1)
     negated: float = Bounds(ge=0)
+    consistency: float = Bounds(ge=0, default=0.0)
     start: Path | None = None
     close: float = Bounds(ge=0, le=1, default=0.0)
     stand_in: str = "Smith"
@@ -185,19 +187,20 @@ class AdapterClassifier:
         self.adapter_ = self._fresh().changes(mean, self.config.bits)
         self._network = None
 
-    def _drawing(self, examples: Sequence[Example], seed: int) -> Callable[[int], list[Pair]]:
-        """What makes an epoch's pairs: of a share of them the target goes by another one's name."""
+    def _drawing(self, examples: Sequence[Example], seed: int) -> Callable[[int], list[list[Pair]]]:
+        """What makes an epoch's pairs: of a share of them the target goes by another one's name; with `consistency` all by their own, too."""
         own = [self._pairs(None).pair(one) for one in examples]
         spans = [mention_of(one) for one in examples]
         names = sorted({one.text[slice(*span)] for one, span in zip(examples, spans, strict=True) if span is not None})
         rng = np.random.default_rng(seed)
 
-        def drawn(epoch: int) -> list[Pair]:
+        def drawn(epoch: int) -> list[list[Pair]]:
             other = rng.random(len(own)) < self.config.renamed
-            return [
+            made = [
                 self._pairs(names[int(rng.integers(len(names)))]).pair(one) if differs and span is not None else pair
                 for one, span, pair, differs in zip(examples, spans, own, other, strict=True)
             ]
+            return [own, made] if self.config.consistency and not self.multi_label else [made]
 
         return drawn
 
@@ -213,6 +216,7 @@ class AdapterClassifier:
             own.warm_up,
             own.weight_decay,
             own.label_smoothing,
+            own.consistency,
             own.averaging,
             own.precision,
             self.multi_label,

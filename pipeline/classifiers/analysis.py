@@ -14,7 +14,7 @@ import string
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count, repeat
+from itertools import chain, count, pairwise, repeat
 from typing import Literal, Self, TypeAlias, cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from pipeline.errors import DataError
 
 MAX_TOKENS_PER_CHUNK = 500_000
 MAX_CACHED_WORDS = 200_000
+MOST_KEY = 2**62
 _SINGLES = string.ascii_lowercase + string.digits + "_ς"
 _ASCII_SPACED = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
 _BYTES_SPACED = bytes(32 if code in _ASCII_SPACED else code for code in range(256))
@@ -153,14 +154,12 @@ class WordAnalyzer:
 
     def fit_counts(self, texts: Sequence[str]) -> sparse.csr_array:
         """Learns the vocabulary; the counts (text x feature), float64, sorted indices."""
-        tokens = self._learn_words(texts)
+        batches = self._learn_words(texts)
         n_words = len(self.words_)
-        kept_words = np.arange(n_words) if self.min_n == 1 else np.empty(0, np.int64)
-        codes, rows = _pair_codes(tokens, n_words) if self.max_n == 2 else (np.empty(0, np.int64),) * 2
-        self.bigrams_ = _frequent(codes, rows, tokens.n_texts, self.min_df)
-        self.unigrams_ = kept_words
+        self.unigrams_ = np.arange(n_words) if self.min_n == 1 else np.empty(0, np.int64)
+        self.bigrams_ = _frequent_pairs(batches, n_words, self.min_df) if self.max_n == 2 else np.empty(0, np.int64)
         self._index()
-        counts = self._count(tokens)
+        counts = _stacked([self._count(tokens) for tokens in batches])
         return counts if self.max_features is None or self.n_features <= self.max_features else self._cut(counts)
 
     def restore(self) -> Self:
@@ -171,8 +170,7 @@ class WordAnalyzer:
 
     def counts(self, texts: Sequence[str]) -> sparse.csr_array:
         """The counts (text x feature) of texts, in chunks: memory is bounded by the chunk and the answer."""
-        parts = [self._count(tokens) for tokens in self._known(texts)]
-        return parts[0] if len(parts) == 1 else sparse.csr_array(sparse.vstack(parts, format="csr"))
+        return _stacked([self._count(tokens) for tokens in self._known(texts)])
 
     def positions(self, text: str) -> tuple[Ids, Ids, Ids]:
         """Each occurrence of a feature in one text: column, start of its first word, end of its last (code points)."""
@@ -181,17 +179,19 @@ class WordAnalyzer:
         columns, firsts, lasts = self._features(ids, np.zeros(len(ids), np.int64))
         return columns, starts[firsts], ends[lasts]
 
-    def _learn_words(self, texts: Sequence[str]) -> Tokens:
+    def _learn_words(self, texts: Sequence[str]) -> list[Tokens]:
         provisional: defaultdict[str, int] = defaultdict(count().__next__)
         batches = [tokenized(chunk, provisional.__getitem__, self.min_chars) for chunk in chunks(texts)]
-        tokens = _joined(batches)
-        df = _document_frequency(tokens, len(provisional))
+        df = np.zeros(len(provisional), np.int64)
+        for tokens in batches:
+            words_met, n_each = _runs(np.sort(_distinct(tokens.ids, tokens.rows, tokens.n_texts, len(provisional))))
+            df[words_met] += n_each
         kept = sorted((word, i) for word, i in provisional.items() if df[i] >= self.min_df)
         self.words_ = [word for word, _ in kept]
         self._lookup = {word: i for i, word in enumerate(self.words_)}
         renumber = np.full(len(provisional) + 1, -1, dtype=np.int64)
         renumber[[i for _, i in kept]] = np.arange(len(kept))
-        return Tokens(renumber[tokens.ids], tokens.rows, tokens.n_texts)
+        return [Tokens(renumber[tokens.ids], tokens.rows, tokens.n_texts) for tokens in batches]
 
     def _known(self, texts: Sequence[str]) -> Iterator[Tokens]:
         lookup = dict(self._lookup) if self.min_chars <= 1 else {**self._lookup, **dict.fromkeys(_SINGLES, _DROPPED)}
@@ -383,19 +383,11 @@ def tokenized(texts: Sequence[str], get: Callable[..., int], min_chars: int) -> 
     return Tokens(ids[kept], rows[kept], len(texts))
 
 
-def _joined(batches: list[Tokens]) -> Tokens:
-    if len(batches) == 1:
-        return batches[0]
-    offsets = np.cumsum([0] + [batch.n_texts for batch in batches])
-    rows = [batch.rows + offset for batch, offset in zip(batches, offsets, strict=False)]
-    return Tokens(np.concatenate([batch.ids for batch in batches]), np.concatenate(rows), int(offsets[-1]))
-
-
-def _document_frequency(tokens: Tokens, n_words: int) -> Ids:
-    keys = np.sort(tokens.ids * max(1, tokens.n_texts) + tokens.rows)
-    first = np.ones(len(keys), dtype=bool)
-    first[1:] = keys[1:] != keys[:-1]
-    return np.bincount(keys[first] // max(1, tokens.n_texts), minlength=n_words)
+def _frequent_pairs(batches: list[Tokens], n_words: int, min_df: int) -> Ids:
+    """The codes of the pairs of words that stand in at least `min_df` texts, sorted."""
+    met = [_distinct(*_pair_codes(tokens, n_words), tokens.n_texts, n_words * n_words) for tokens in batches]
+    codes, df = _runs(np.sort(np.concatenate(met)))
+    return codes[df >= min_df]
 
 
 def _pair_codes(tokens: Tokens, n_words: int) -> tuple[Ids, Ids]:
@@ -404,16 +396,15 @@ def _pair_codes(tokens: Tokens, n_words: int) -> tuple[Ids, Ids]:
     return ids[left] * n_words + ids[left + 1], rows[left]
 
 
-def _frequent(codes: Ids, rows: Ids, n_texts: int, min_df: int) -> Ids:
-    """The codes that stand in at least `min_df` texts, sorted."""
-    ordered, n_each = _runs(np.sort(codes))
-    candidates = ordered[n_each >= min_df]
-    if min_df <= 1 or not len(candidates):
-        return candidates
-    places = PairTable(candidates).places(codes).astype(np.int64)
-    met = places >= 0
-    df = _document_frequency(Tokens(places[met], rows[met], n_texts), len(candidates))
-    return candidates[df >= min_df]
+def _distinct(codes: Ids, rows: Ids, n_rows: int, n_codes: int) -> Ids:
+    """The codes, each as often as there are rows with it; rows must ascend."""
+    most = max(1, MOST_KEY // max(1, n_codes))  # rows whose codes fit into one number with them
+    cuts = np.searchsorted(rows, [*range(0, max(1, n_rows), most), max(1, n_rows)]).tolist()
+    found = []
+    for first, (start, end) in enumerate(pairwise(cuts)):
+        keys, _ = _runs(np.sort((rows[start:end] - first * most) * n_codes + codes[start:end]))
+        found.append(keys % max(1, n_codes))
+    return np.concatenate(found)
 
 
 def _runs(ordered: Ids) -> tuple[Ids, Ids]:
@@ -434,6 +425,10 @@ def counted(rows: Ids, columns: Ids, n_rows: int, n_columns: int) -> sparse.csr_
     return sparse.csr_array(parts, shape=(n_rows, n_columns))
 
 
+def _stacked(parts: list[sparse.csr_array]) -> sparse.csr_array:
+    return parts[0] if len(parts) == 1 else sparse.csr_array(sparse.vstack(parts, format="csr"))
+
+
 def _commonest(counts: sparse.csr_array, n: int) -> Ids:
     """The `n` columns with the highest sums, in column order; of equals the first."""
     sums = np.bincount(counts.indices, weights=counts.data, minlength=size(counts)[1])
@@ -448,7 +443,7 @@ def _times_grams(parts: list[tuple[sparse.csr_array, list[list[int]]]], n_column
         columns = np.fromiter(chain.from_iterable(grams), np.int32, int(lengths.sum()))
         spelt = sparse.csr_array((np.ones(len(columns)), columns, indptr), shape=(len(grams), n_columns))
         products.append(sparse.csr_array(by_word @ spelt))
-    return products[0] if len(products) == 1 else sparse.csr_array(sparse.vstack(products, format="csr"))
+    return _stacked(products)
 
 
 def _with_starts(text: str) -> Iterator[tuple[str, int]]:

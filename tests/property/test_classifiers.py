@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from pipeline.classifiers import analysis
 from pipeline.classifiers.analysis import CharAnalyzer, WordAnalyzer, smooth_idf, spaced, tf_idf, words
 
 _TRICKY = [
@@ -50,8 +53,16 @@ def _stock(unit: str, n: tuple[int, int], min_df: int, sublinear: bool) -> Tfidf
     n=st.sampled_from([(1, 1), (1, 2), (2, 2)]),
     min_df=st.integers(1, 2),
     sublinear=st.booleans(),
+    limits=st.sampled_from([(analysis.MAX_TOKENS_PER_CHUNK, analysis.MOST_KEY), (1, 1)]),
 )
-def test_the_matrix_is_the_one_scikit_learn_makes(train, test, unit, n, min_df, sublinear):
+def test_the_matrix_is_the_one_scikit_learn_makes(train, test, unit, n, min_df, sublinear, limits):
+    with patch.multiple(
+        analysis, MAX_TOKENS_PER_CHUNK=limits[0], MOST_KEY=limits[1]
+    ):  # one batch, or as many as there are texts
+        _compare_with_scikit_learn(train, test, unit, n, min_df, sublinear)
+
+
+def _compare_with_scikit_learn(train, test, unit, n, min_df, sublinear):
     ours = WordAnalyzer(n[0], n[1], min_df, None, 2) if unit == "word" else CharAnalyzer(n[0], n[1] + 2, min_df, None)
     stock = _stock(unit, n if unit == "word" else (n[0], n[1] + 2), min_df, sublinear)
     counts = ours.fit_counts(train)

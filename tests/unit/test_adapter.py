@@ -104,6 +104,22 @@ def test_where_answers_are_close_the_target_is_asked_by_a_stand_in_too(model: Ad
     np.testing.assert_allclose(sure.predict_proba(TRAIN), never.predict_proba(TRAIN), atol=1e-3)
 
 
+def test_with_consistency_a_name_says_less(encoder: Path) -> None:
+    by_name = [
+        example(f"The judge saw {name} {when}.", name, label)
+        for name, label in (("Norvania", "favour"), ("Tarvia", "against"))
+        for when in ("praised", "attacked", "by Norvania", "by Tarvia")
+    ]
+
+    def gap(consistency: float) -> float:
+        settings = config(encoder, epochs=20, renamed=0.5, consistency=consistency)
+        fitted = AdapterClassifier(settings, multi_label=False, seed=1).fit(by_name, [one.labels[0] for one in by_name])
+        answers = fitted.predict_proba(by_name)
+        return float(np.abs(answers[:4] - answers[4:]).mean())
+
+    assert gap(5.0) < gap(0.0) / 2
+
+
 def test_it_starts_from_no_model_of_other_labels_and_from_no_other_folder(
     model: AdapterClassifier, encoder: Path, tmp_path: Path
 ) -> None:
