@@ -320,7 +320,7 @@ def fnc_scores(examples: Sequence[Example], said: Labels) -> list[float]:
 def ours(task: str, train: Sequence[Example], test: Sequence[Example], seed: int = SEED) -> Labels:
     """The labels of this project's classifier with the task's settings."""
     if task == SHIPPED:
-        named = load_task("stance", ROOT / "configs" / "shipped", [])
+        named = load_task("stance_learn", ROOT / "configs" / "shipped", [])
         names = {newsmtsc: own for own, newsmtsc in SHIPPED_NAMES.items()}
         settings, train = named.classifier, [replace(one, labels=(names[one.labels[0]],)) for one in train]
         train += [one for path in named.data.train or () for one in drills(path)]

@@ -141,7 +141,8 @@ def run(config: Config, output: Path) -> Summary:
     """Train on all labelled lines there are and write the weights; what held-out sites say goes into `training.json`."""
     began = time.monotonic()
     documents = read_inputs(config.inputs)
-    composer = Composer.load(home() / config.furniture, _there(config.inputs.lines), _there(config.stories))
+    scraped = [d for d in documents if d.variant == SCRAPED]
+    composer = Composer.load(home() / config.furniture, _there(config.inputs.lines), _there(config.stories), scraped)
     held_out = [d for d in documents if is_held_out(d.site, config.holdout_share)]
     kept = [d for d in documents if not is_held_out(d.site, config.holdout_share)]
     words = build_vocabulary(documents, config.training, config.network.words)
@@ -177,12 +178,13 @@ def read_inputs(inputs: Inputs) -> list[LabelledDocument]:
         documents.append(page)
         if page.is_article and page.id not in as_text:
             documents.append(replace(page, variant=PLAIN, cues=None))
-    if not documents:
-        raise DataError(f"no labelled lines: none of {', '.join(map(str, inputs.lines + inputs.pages))} is there")
     given = _hand_kinds(inputs)
     by_hand = with_hand_kinds([d for d in documents if d.id in given], given, inputs.hand_weight)
     by_markup = with_page_kinds([d for d in documents if d.id not in given], pages)
     scraped = [one for path in _there(inputs.scraped) for one in scraped_articles(path, given, inputs.hand_weight)]
+    if not documents and not scraped:
+        wanted = ", ".join(map(str, inputs.lines + inputs.drills + inputs.pages + inputs.scraped))
+        raise DataError(f"no labelled lines: none of {wanted} is there")
     return (
         by_hand
         + scraped

@@ -47,6 +47,16 @@ class Schedule:
     multi_label: bool
     seed: int
 
+    @property
+    def n_readings(self) -> int:
+        """How often an example stands in a batch."""
+        return 2 if self.consistency and not self.multi_label else 1
+
+    @property
+    def n_examples(self) -> int:
+        """Examples in a batch."""
+        return max(1, self.batch_size // self.n_readings)
+
 
 class Network(nn.Module):
     """Logits of pairs: a head over the first token, the mean over the target's and the mean over all."""
@@ -74,6 +84,16 @@ class Network(nn.Module):
     def learnt(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
         return {name: one for name, one in self.named_parameters() if one.requires_grad}
+
+    def values(self) -> dict[str, Weights]:
+        """What is trained, as arrays of its own."""
+        return {name: one.detach().numpy().copy() for name, one in self.learnt().items()}
+
+    def set(self, values: Mapping[str, Weights]) -> None:
+        """Take these values for what is trained."""
+        with torch.no_grad():
+            for name, one in self.learnt().items():
+                one.copy_(torch.from_numpy(values[name]))
 
     def changes(self, learnt: Mapping[str, Weights], bits: int) -> dict[str, NDArray[Any]]:
         """What `take` makes of this untrained network nearly the one that was learnt: maps as changes of `bits` a weight, the rest in float16."""
@@ -135,11 +155,11 @@ def train(
 ) -> dict[str, Weights]:
     """What the network learns of how an epoch's examples should be answered, (n, n_labels); `weights` has one number a label.
 
-    `pairs_of` gives an epoch's pairs once, or twice where the examples are read in two ways and `consistency` should bring the answers together.
+    `pairs_of` gives an epoch's pairs, as many lists as there are readings of an example; `consistency` brings the answers to them together.
     """
     with seeded(schedule.seed):
         _train(network, pairs_of, torch.from_numpy(goals), _loss(weights, schedule), schedule)
-    return {name: one.detach().numpy().copy() for name, one in network.learnt().items()}
+    return network.values()
 
 
 @contextmanager
@@ -195,7 +215,7 @@ def _train(
     rest = [one for name, one in learnt.items() if not name.startswith("head.")]
     groups = [{"params": rest, "lr": schedule.learning_rate}, {"params": head, "lr": schedule.head_learning_rate}]
     optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
-    n_steps = schedule.epochs * math.ceil(len(goals) / schedule.batch_size)
+    n_steps = schedule.epochs * math.ceil(len(goals) / schedule.n_examples)
     n_warm = max(1, round(schedule.warm_up * n_steps))
     rates = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda i: min((i + 1) / n_warm, (n_steps - i) / max(1, n_steps - n_warm))
@@ -206,11 +226,11 @@ def _train(
     network.train()
     for epoch in range(schedule.epochs):
         losses, readings = [], pairs_of(epoch)
-        for batch in _batches(readings[0], schedule.batch_size, rng):
+        for batch in _batches(readings[0], schedule.n_examples, rng):
             with torch.autocast("cpu", torch.bfloat16, enabled=rounded):
                 answer = network(*tensors([pairs[i] for pairs in readings for i in batch])).float()
-            loss = loss_of(answer, goals[batch * len(readings)])
-            if len(readings) > 1:
+            loss = loss_of(answer, goals[batch * schedule.n_readings])
+            if schedule.n_readings > 1:
                 loss = loss + schedule.consistency * _divergence(*answer.chunk(2))
             optimizer.zero_grad()
             loss.backward()

@@ -1,7 +1,8 @@
 """`kind: adapter`: a sentence encoder fine-tuned on text and target together, kept as a small adapter over the encoder's own weights.
 
 The decision that is not obvious: nothing is learnt k times over to be calibrated. One fold is set aside while the network learns the
-others, its probabilities are the ones calibrated on, and the network stays as it is; `calibration.n_folds` says how much that costs.
+others, its probabilities are the ones calibrated on, and the network stays as it is; `calibration.n_folds` says how much that costs. What
+`start` names must not have learnt that fold either, or the calibration is too sure of itself.
 Logits are rounded, so that what padding changes in the last bits is (nearly always) rounded away.
 """
 
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Bounds
-from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from pipeline.classifiers import negation
@@ -45,12 +45,11 @@ class AdapterConfig(Config):
     label's rarity that weighs it in the loss (0 not at all, 1 fully), `averaging` how much of the running mean of the weights a step keeps
     (0 takes the last ones), `warm_up` the share of steps in which the learning rate rises; `precision` that of the forward pass while
     learning, `auto` for bfloat16 where the processor has it. In a share of what an epoch learns, `renamed`, the target goes by another
-    example's name, so that names say less. `negated` is how many examples are learnt once more with what they say denied by rule
-    (`negation`), as a share of all, as anything but their label. With `consistency` each example is learnt in two readings at once, one by its
-    own name, and so much of how far the two answers are apart is added to the loss (single labels only). `start` is the folder of a saved model of the same labels whose adapter
-    the trainings start from, such as `models/stance`; without it they start from the encoder as it comes. Where the two likeliest
-    labels are less than `close` apart in probability, the target is asked by the name `stand_in`, too, and both answers are averaged, so
-    that no name decides (single labels only).
+    example's name, so that names say less. With `consistency` each example is learnt in two readings at once, one by its own name and
+    one in which `renamed` applies, and so much of how far the two answers are apart is added to the loss; a batch then has half as many
+    examples (single labels only). `negated` is how many examples are learnt once more with what they say denied by rule (`negation`), as
+    a share of all, as anything but their label. `start` names saved models of the same labels, such as `models/stance`, whose adapters'
+    mean the trainings start from; with no `epochs` that mean is what is learnt. Without `start` they start from the encoder as it comes.
     """
 
     kind: Literal["adapter"]
@@ -59,7 +58,7 @@ class AdapterConfig(Config):
     max_tokens: int = Bounds(ge=16)
     max_target_tokens: int = Bounds(ge=1)
     members: int = Bounds(ge=1)
-    epochs: int = Bounds(ge=1)
+    epochs: int = Bounds(ge=0)
     batch_size: int = Bounds(ge=1)
     learning_rate: float = Bounds(gt=0)
     head_learning_rate: float = Bounds(gt=0)
@@ -73,9 +72,7 @@ class AdapterConfig(Config):
     renamed: float = Bounds(ge=0, le=1)
     negated: float = Bounds(ge=0)
     consistency: float = Bounds(ge=0, default=0.0)
-    start: Path | None = None
-    close: float = Bounds(ge=0, le=1, default=0.0)
-    stand_in: str = "Smith"
+    start: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -87,6 +84,7 @@ class AdapterClassifier:
     seed: int
     classes_: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
     adapter_: dict[str, NDArray[Any]] = field(default_factory=dict)
+    start_digests_: list[str] = field(default_factory=list)
     encoder_: Encoder = field(init=False)
     _network: Network | None = field(default=None, init=False, repr=False)
 
@@ -98,6 +96,7 @@ class AdapterClassifier:
 
         Raises:
             DataError: nothing to learn from, or one class only.
+            ArtifactError: `start` names what is no model to go on from.
         """
         self.classes_, member = label_matrix(y, multi_label=self.multi_label)
         self._learn(examples, member)
@@ -114,22 +113,10 @@ class AdapterClassifier:
         return answer
 
     def scores(self, examples: Sequence[Example]) -> Array:
-        """One logit an example and label; log probabilities where `close` is set."""
-        found = self._asked(examples, None)
-        if self.config.close and not self.multi_label and len(self.classes_) > 1:
-            found = np.log(softmax(found))
-            *_, second, first = np.sort(np.exp(found), axis=1).T
-            again = np.flatnonzero(first - second < self.config.close).tolist()
-            if again:
-                other = np.log(softmax(self._asked([examples[i] for i in again], self.config.stand_in)))
-                found[again] = (found[again] + other) / 2.0
-        return np.round(found, _DECIMALS)
-
-    def _asked(self, examples: Sequence[Example], stand_in: str | None) -> Array:
-        """One logit an example and label, rounded, the targets by their own names or by this one; each distinct pair is asked once."""
+        """One logit an example and label, rounded; each distinct pair is asked once."""
         from pipeline.classifiers.adapted import logits
 
-        makes = self._pairs(stand_in)
+        makes = self._pairs(None)
         pairs = [makes.pair(example) for example in examples]
         distinct = list(dict.fromkeys(pairs))
         place = {pair: i for i, pair in enumerate(distinct)}
@@ -156,7 +143,7 @@ class AdapterClassifier:
         """Writes `classifier.json` and the adapter; the encoder is named by its digest, not copied."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.adapter_, folder / "adapter.safetensors")
-        write_header(folder, self, encoder=self.encoder_.digest)
+        write_header(folder, self, encoder=self.encoder_.digest, start_digests=self.start_digests_)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -171,6 +158,7 @@ class AdapterClassifier:
         check_encoder(folder, loaded.encoder_, header["encoder"])
         loaded.classes_ = header["classes"]
         loaded.adapter_ = load_file(folder / "adapter.safetensors")
+        loaded.start_digests_ = header.get("start_digests", [])
         return loaded
 
     def _learn(self, examples: Sequence[Example], member: NDArray[np.bool_]) -> None:
@@ -192,7 +180,7 @@ class AdapterClassifier:
         own = [self._pairs(None).pair(one) for one in examples]
         spans = [mention_of(one) for one in examples]
         names = sorted({one.text[slice(*span)] for one, span in zip(examples, spans, strict=True) if span is not None})
-        rng = np.random.default_rng(seed)
+        rng, is_read_twice = np.random.default_rng(seed), self._schedule(seed).n_readings > 1
 
         def drawn(epoch: int) -> list[list[Pair]]:
             other = rng.random(len(own)) < self.config.renamed
@@ -200,7 +188,7 @@ class AdapterClassifier:
                 self._pairs(names[int(rng.integers(len(names)))]).pair(one) if differs and span is not None else pair
                 for one, span, pair, differs in zip(examples, spans, own, other, strict=True)
             ]
-            return [own, made] if self.config.consistency and not self.multi_label else [made]
+            return [own, made] if is_read_twice else [made]
 
         return drawn
 
@@ -254,22 +242,31 @@ class AdapterClassifier:
         """The network that a training starts from.
 
         Raises:
-            ArtifactError: `start` holds another kind of model, or one of other labels or of another encoder.
+            ArtifactError: `start` names no model, a changed one, another kind of model, or one of other labels or of another encoder.
         """
         network = self._fresh()
-        if self.config.start is not None:
-            folder = Path(shipped(str(self.config.start))) / "classifier"
-            try:
-                begun = AdapterClassifier.load(folder)
-            except (OSError, KeyError, ValidationError):
-                raise ArtifactError(f"start: {self.config.start} holds no saved model of `kind: adapter`") from None
-            if begun.encoder_.digest != self.encoder_.digest or begun.classes_.tolist() != self.classes_.tolist():
-                raise ArtifactError(
-                    f"start: {self.config.start} knows the labels {', '.join(begun.classes_)} by {begun.config.encoder}; "
-                    f"these are {', '.join(self.classes_)} by {self.config.encoder}"
-                )
-            network.take(begun.adapter_, begun.config.bits)
+        found = [self._at_start(folder) for folder in self.config.start]
+        self.start_digests_ = [digest for digest, _ in found]
+        if found:
+            network.set({name: np.mean([one[name] for _, one in found], axis=0) for name in found[0][1]})
         return network
+
+    def _at_start(self, folder: Path) -> tuple[str, dict[str, NDArray[np.float32]]]:
+        """The digest of a saved model and what it learnt."""
+        from pipeline.classifiers.task_model import TaskModel
+
+        model = TaskModel.load(Path(shipped(str(folder))))
+        begun = model.classifier
+        if not isinstance(begun, AdapterClassifier):
+            raise ArtifactError(f"start: {folder} is no model of `kind: adapter`; name one, or leave `start` out")
+        if begun.encoder_.weights != self.encoder_.weights or begun.classes_.tolist() != self.classes_.tolist():
+            raise ArtifactError(
+                f"start: {folder} knows the labels {', '.join(begun.classes_)} by {begun.config.encoder}; "
+                f"these are {', '.join(self.classes_)} by {self.config.encoder}; name another, or leave `start` out"
+            )
+        network = self._fresh()
+        network.take(begun.adapter_, begun.config.bits)
+        return model.saved_digest, network.values()
 
     def _ready(self) -> Network:
         """The network with what was learnt, as it was saved."""

@@ -74,10 +74,15 @@ class Encoder:
     @property
     def digest(self) -> str:
         """sha256 of the weights, with what else decides a vector."""
+        own = "" if self.backend == "torch" else f":{self.backend}"
+        return f"{self.weights}:{self.max_tokens}:{self.max_chunks}{own}"
+
+    @property
+    def weights(self) -> str:
+        """sha256 of the weights."""
         if not self._digest:
             self._digest = _weights_digest(encoder_folder(self.name))
-        own = "" if self.backend == "torch" else f":{self.backend}"
-        return f"{self._digest}:{self.max_tokens}:{self.max_chunks}{own}"
+        return self._digest
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, float32 (n, n_dimensions), in the order of the texts."""

@@ -26,12 +26,14 @@ Flags: TypeAlias = NDArray[np.bool_]
 TINY = 1e-12
 MOST_LBFGS_TOLERANCE = 1e-4
 """lbfgs stops by its gradient, which is small from the start on few examples: a tolerance made for liblinear leaves it unsolved."""
+LEAST_LBFGS_ITERATIONS = 1000
+"""And so do as few passes."""
 
 
 class HeadConfig(Config):
     """Settings of the head; several values of `c` are compared on folds inside the training examples.
 
-    `tolerance` ends the solver; with `loss: logistic` at most MOST_LBFGS_TOLERANCE counts.
+    `tolerance` and `max_iterations` end the solver; with `loss: logistic` at most MOST_LBFGS_TOLERANCE and at least LEAST_LBFGS_ITERATIONS count.
     """
 
     loss: Literal["squared_hinge", "logistic"]
@@ -200,6 +202,7 @@ class Head:
         }
         if self.config.loss == "logistic":
             settings["tol"] = min(self.config.tolerance, MOST_LBFGS_TOLERANCE)
+            settings["max_iter"] = max(self.config.max_iterations, LEAST_LBFGS_ITERATIONS)
         return LinearSVC(**settings) if self.config.loss == "squared_hinge" else LogisticRegression(**settings)
 
 

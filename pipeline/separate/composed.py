@@ -41,7 +41,7 @@ _KINDS = {
 }
 """The kinds of the parts that have no kind's name."""
 
-_SHELF_SHARES = (0.25, 0.65, 0.1)
+_SHELF_SHARES = (0.25, 0.3, 0.35, 0.1)
 _SOLICITS = re.compile(
     r"subscri|newsletter|sign up|click here|read more|also read|copyright|©|follow (us|@)|advertisement|photo|getty|contributed to this",
     re.IGNORECASE,
@@ -126,18 +126,26 @@ class Furniture:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Makes articles of stories, which come in shelves: of labelled pages, of news, and the few in other languages."""
+    """Makes articles of stories, which come in shelves: of labelled pages, of labelled news, of other news, and the few in other languages."""
 
     shelves: tuple[list[Story], ...]
     furniture: Furniture
 
     @classmethod
-    def load(cls, furniture: Path, lines: Iterable[Path], news: Iterable[Path]) -> Composer:
-        """From a folder of phrases, files of labelled lines, and files of articles with `text`, `title` and `source`."""
+    def load(
+        cls, furniture: Path, lines: Iterable[Path], news: Iterable[Path], scraped: Iterable[LabelledDocument] = ()
+    ) -> Composer:
+        """From a folder of phrases, files of labelled lines, and files of articles with `id`, `text`, `title` and `source`.
+
+        Of those articles that are among `scraped` only the lines that are known to be body are told.
+        """
+        known = {document.id: document for document in scraped}
         pages = stories(row for path in lines for row in read_rows(path))
-        told = [story for path in news for story in _news_stories(list(read_rows(path)))]
-        phrases = Furniture.load(furniture, _headlines([*pages, *told]))
-        return cls((pages, told, phrases.stories), phrases)
+        rows = [row for path in news for row in read_rows(path)]
+        labelled = [story for row in rows if row.get("id") in known for story in _labelled_story(row, known[row["id"]])]
+        told = list(_news_stories([row for row in rows if row.get("id") not in known]))
+        phrases = Furniture.load(furniture, _headlines([*pages, *labelled, *told]))
+        return cls((pages, labelled, told, phrases.stories), phrases)
 
     def without(self, is_left_out: Callable[[str], bool]) -> Composer:
         """The same without the stories and headlines of some sites."""
@@ -168,6 +176,13 @@ def stories(rows: Iterable[dict[str, Any]]) -> list[Story]:
             if row["id"] not in best or rank < best[row["id"]][0]:
                 best[row["id"]] = (rank, story)
     return [story for _, story in best.values()]
+
+
+def _labelled_story(row: dict[str, Any], known: LabelledDocument) -> Iterator[Story]:
+    """The story of a fetched article whose lines are labelled, where enough of it is there."""
+    body = [" ".join(line.split()) for line, is_body in zip(known.lines, known.body, strict=True) if is_body == 1]
+    if len(body) >= MIN_STORY_LINES:
+        yield Story(known.site, "en", headline_of(row.get("title") or ""), tuple(body[: 2 * MAX_STORY_LINES]))
 
 
 def _news_stories(rows: Sequence[dict[str, Any]]) -> Iterator[Story]:

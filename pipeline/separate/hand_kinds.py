@@ -95,10 +95,15 @@ def with_hand_kinds(
 def scraped_articles(path: Path, given: dict[str, HandKinds], weight: float) -> list[LabelledDocument]:
     """The articles of a file of `id text source` whose lines were given kinds: what they are is known by hand alone.
 
-    An article whose lines have changed since is reported and left out.
+    An article whose lines have changed since is reported and left out, and so is how many were not met.
+
+    Raises:
+        DataError: a row lacks its id, text or source.
     """
     out, n_stale = [], 0
-    for row in read_rows(path):
+    for number, row in enumerate(read_rows(path), 1):
+        if not all(isinstance(row.get(name), str) for name in ("id", "text", "source")):
+            raise DataError("expected strings 'id', 'text' and 'source'", file=path, row=number)
         hand = given.get(row["id"])
         if hand is None or hand.variant != SCRAPED:
             continue
@@ -115,8 +120,14 @@ def scraped_articles(path: Path, given: dict[str, HandKinds], weight: float) -> 
                 row["id"], SCRAPED, row["source"], lines, body, kinds, is_article=1, gold_body=story, kind_weight=weight
             )
         )
-    if n_stale:
-        log.warning("%d articles have other lines than when their kinds were given; trained without them", n_stale)
+    n_missed = sum(hand.variant == SCRAPED for hand in given.values()) - len(out) - n_stale
+    if n_stale or n_missed:
+        log.warning(
+            "%s: of the articles whose lines were given kinds %d have other lines now and %d are not there; trained without them",
+            path,
+            n_stale,
+            n_missed,
+        )
     return out
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,13 @@ import numpy as np
 import pytest
 from encoders import tiny_encoder
 
+from pipeline.calibration import CalibrationConfig
 from pipeline.classifiers import build, load
 from pipeline.classifiers.adapted import in_bits, out_of_bits
 from pipeline.classifiers.adapter import AdapterClassifier, AdapterConfig
 from pipeline.classifiers.encoder import Encoder
 from pipeline.classifiers.pairs import CLOSE, OPEN, PairMaker
+from pipeline.classifiers.task_model import TaskModel
 from pipeline.document import Example
 from pipeline.errors import ArtifactError, DataError
 
@@ -74,34 +78,28 @@ def test_trained_again_with_the_same_seed_it_is_the_same(model: AdapterClassifie
     assert not np.array_equal(other.predict_proba(TRAIN), model.predict_proba(TRAIN))
 
 
-def saved(model: AdapterClassifier, folder: Path) -> str:
-    """A folder of a model with this classifier in it."""
-    model.save(folder / "classifier")
-    return str(folder)
+@pytest.fixture(scope="module")
+def begun(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a saved task with an adapter."""
+    settings = CalibrationConfig(
+        method="temperature", source="held_out", n_folds=3, min_held_out=1, coverage=0.9, per_class=False,
+        threshold="half", min_positives=4, at_least_one=True,
+    )  # fmt: skip
+    model = TaskModel.fit("stance", "target", config(encoder), settings, TRAIN, TRAIN, 1)
+    folder = tmp_path_factory.mktemp("begun") / "model"
+    model.save(folder)
+    return folder
 
 
-def test_started_from_a_saved_model_it_knows_what_that_learnt(
-    model: AdapterClassifier, encoder: Path, tmp_path: Path
-) -> None:
+def test_started_from_a_saved_model_it_knows_what_that_learnt(encoder: Path, begun: Path, tmp_path: Path) -> None:
     brief = {"epochs": 1, "learning_rate": 1e-5, "head_learning_rate": 1e-5}
-    on = build(config(encoder, start=saved(model, tmp_path), **brief), multi_label=False, seed=1).fit(TRAIN, GOLD)
-    np.testing.assert_allclose(on.predict_proba(TRAIN), model.predict_proba(TRAIN), atol=0.1)
+    start = TaskModel.load(begun)
+    on = AdapterClassifier(config(encoder, start=[begun], max_tokens=32, **brief), multi_label=False, seed=1)
+    on.fit(TRAIN, GOLD).save(tmp_path)
+    np.testing.assert_allclose(on.predict_proba(TRAIN), start.classifier.predict_proba(TRAIN), atol=0.1)
+    assert json.loads((tmp_path / "classifier.json").read_text())["start_digests"] == [start.saved_digest]
     anew = build(config(encoder, **brief), multi_label=False, seed=1).fit(TRAIN, GOLD)
-    assert np.abs(anew.predict_proba(TRAIN) - model.predict_proba(TRAIN)).max() > 0.3
-
-
-def test_where_answers_are_close_the_target_is_asked_by_a_stand_in_too(model: AdapterClassifier) -> None:
-    never, always = (replace(model, config=model.config.model_copy(update={"close": c})) for c in (0.0, 1.0))
-    by_stand_in = [
-        replace(one, text=one.text.replace(one.target or "", "Smith"), target="Smith", span=(at, at + 5))
-        for one in TRAIN
-        for at in [one.text.index(one.target or "")]
-    ]
-    logs = (np.log(never.predict_proba(TRAIN)) + np.log(never.predict_proba(by_stand_in))) / 2
-    expected = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(always.predict_proba(TRAIN), expected, atol=1e-3)
-    sure = replace(model, config=model.config.model_copy(update={"close": 1e-6}))
-    np.testing.assert_allclose(sure.predict_proba(TRAIN), never.predict_proba(TRAIN), atol=1e-3)
+    assert np.abs(anew.predict_proba(TRAIN) - start.classifier.predict_proba(TRAIN)).max() > 0.3
 
 
 def test_with_consistency_a_name_says_less(encoder: Path) -> None:
@@ -120,15 +118,24 @@ def test_with_consistency_a_name_says_less(encoder: Path) -> None:
     assert gap(5.0) < gap(0.0) / 2
 
 
-def test_it_starts_from_no_model_of_other_labels_and_from_no_other_folder(
-    model: AdapterClassifier, encoder: Path, tmp_path: Path
+def test_with_no_epochs_it_is_the_mean_of_the_models_it_starts_from(encoder: Path, begun: Path) -> None:
+    start = TaskModel.load(begun).classifier
+    same = build(config(encoder, start=[begun, begun], epochs=0, bits=8), multi_label=False, seed=1).fit(TRAIN, GOLD)
+    np.testing.assert_allclose(same.predict_proba(TRAIN), start.predict_proba(TRAIN), atol=0.02)
+
+
+def test_it_starts_from_no_model_of_other_labels_and_from_no_changed_or_absent_one(
+    encoder: Path, begun: Path, tmp_path: Path
 ) -> None:
-    folder = saved(model, tmp_path)
     others = [label.upper() for label in GOLD]
     with pytest.raises(ArtifactError, match="knows the labels against, favour by"):
-        build(config(encoder, start=folder), multi_label=False, seed=1).fit(TRAIN, others)
-    with pytest.raises(ArtifactError, match="no saved model of `kind: adapter`"):
-        build(config(encoder, start=str(tmp_path / "absent")), multi_label=False, seed=1).fit(TRAIN, GOLD)
+        build(config(encoder, start=[begun]), multi_label=False, seed=1).fit(TRAIN, others)
+    with pytest.raises(ArtifactError, match="absent"):
+        build(config(encoder, start=[tmp_path / "absent"]), multi_label=False, seed=1).fit(TRAIN, GOLD)
+    shutil.copytree(begun, tmp_path / "changed")
+    (tmp_path / "changed" / "classifier" / "adapter.safetensors").write_bytes(b"cut")
+    with pytest.raises(ArtifactError, match=r"adapter\.safetensors"):
+        build(config(encoder, start=[tmp_path / "changed"]), multi_label=False, seed=1).fit(TRAIN, GOLD)
 
 
 def test_training_leaves_torchs_random_state_alone(encoder: Path) -> None:

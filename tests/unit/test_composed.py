@@ -12,6 +12,7 @@ from conftest import ROOT
 from pipeline.document import Kind
 from pipeline.errors import DataError
 from pipeline.separate.composed import Composer, Furniture, Story, compose, headline_of, stories
+from pipeline.separate.labelled import SCRAPED, LabelledDocument, kind_ids
 from pipeline.separate.model import KINDS
 
 ROWS = [json.loads(line) for line in (ROOT / "seeds" / "articles.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -41,7 +42,7 @@ def test_composed_articles_show_every_kind_and_now_and_then_no_story() -> None:
 
 
 def test_stories_of_sites_left_out_lend_no_line_and_no_headline() -> None:
-    composer = Composer((STORIES, [], []), FURNITURE).without(lambda site: site != STORIES[0].site)
+    composer = Composer((STORIES, [], [], []), FURNITURE).without(lambda site: site != STORIES[0].site)
     (kept, *_) = composer.shelves
     assert {story.site for story in kept} == {STORIES[0].site}
     assert set(composer.furniture.headlines) <= {story.headline for story in kept}
@@ -51,8 +52,21 @@ def test_stories_of_sites_left_out_lend_no_line_and_no_headline() -> None:
 def test_a_fetched_articles_own_furniture_is_left_out(tmp_path: Path) -> None:
     text = "Ships sank.\n\nNobody slept.\n\nSign up for our newsletter.\n\nIt left by noon."
     (tmp_path / "news.jsonl").write_text(json.dumps({"text": text, "title": "Storm", "source": "A Paper"}) + "\n")
-    _, (story,), _ = Composer.load(ROOT / "seeds" / "furniture", [], [tmp_path / "news.jsonl"]).shelves
+    _, _, (story,), _ = Composer.load(ROOT / "seeds" / "furniture", [], [tmp_path / "news.jsonl"]).shelves
     assert story == Story("A Paper", "en", "Storm", ("Ships sank.", "Nobody slept.", "It left by noon."))
+
+
+def test_of_a_labelled_article_only_what_is_known_to_be_body_is_told(tmp_path: Path) -> None:
+    lines = ("Ships sank.", "The harbour at dawn.", "Nobody slept.", "It left by noon.")
+    row = {"id": "7", "text": "\n".join(lines), "title": "Storm", "source": "A Paper"}
+    (tmp_path / "news.jsonl").write_text(json.dumps(row) + "\n")
+    body = np.array([1, 0, 1, 1], np.int8)
+    known = LabelledDocument("7", SCRAPED, "A Paper", lines, body, kind_ids([None] * 4), is_article=1)
+    composer = Composer.load(ROOT / "seeds" / "furniture", [], [tmp_path / "news.jsonl"], [known])
+    _, labelled, told, _ = composer.shelves
+    assert (
+        labelled == [Story("A Paper", "en", "Storm", ("Ships sank.", "Nobody slept.", "It left by noon."))] and not told
+    )
 
 
 def test_a_line_that_many_fetched_articles_hold_is_left_out_of_all(tmp_path: Path) -> None:
@@ -61,7 +75,7 @@ def test_a_line_that_many_fetched_articles_hold_is_left_out_of_all(tmp_path: Pat
         for n in range(3)
     ]
     (tmp_path / "news.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    _, told, _ = Composer.load(ROOT / "seeds" / "furniture", [], [tmp_path / "news.jsonl"]).shelves
+    _, _, told, _ = Composer.load(ROOT / "seeds" / "furniture", [], [tmp_path / "news.jsonl"]).shelves
     assert [story.lines for story in told] == [
         (f"Ship {n} sank.", f"Nobody slept {n} times.", f"It left by {n}.") for n in range(3)
     ]

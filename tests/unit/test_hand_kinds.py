@@ -78,7 +78,7 @@ def test_an_article_that_came_as_text_is_labelled_by_hand_alone(tmp_path: Path) 
 def test_an_article_whose_lines_have_changed_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = scraped(tmp_path, "\n".join(LINES[:-1]))
     assert scraped_articles(path, {"a0": HandKinds("a0", SCRAPED, lines_digest(LINES), GIVEN)}, 1.0) == []
-    assert "1 articles have other lines" in caplog.text
+    assert "1 have other lines now and 0 are not there" in caplog.text
 
 
 def test_a_row_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def network_and_model():
     vectors = rng.integers(-40, 40, (len(keys), config.network.words)).astype(np.int8)
     words = training.Vocabulary(keys, vectors, np.unique(features.phrase_hashes))
     normal = training.normal_of(documents, 100)
-    composer = training.Composer(([], [], []), Furniture({}, {}, []))
+    composer = training.Composer(([], [], [], []), Furniture({}, {}, []))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = training._network(config, words).eval()
