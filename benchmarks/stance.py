@@ -1,11 +1,12 @@
-"""Stance beside stock baselines on the same rows: NewsMTSC (validation), Perspectrum (test), FNC-1 (five disjoint folds); and its speed.
+"""Stance beside stock baselines on the same rows: NewsMTSC (validation), Perspectrum (test), FNC-1 (five disjoint folds); its behaviour and speed.
 
     python benchmarks/stance.py [newsmtsc perspectrum fnc1 behaviour speed] [--models stock linear marked shipped adapter] [--seeds 13 14 15] [--data DIR]
 
-Prints one table a set: macro-F1 in per cent, and what else the set is judged by; with several seeds each seed's and their mean. Nothing is
-tuned here; settings are those of `configs/tasks/`. `adapter` fine-tunes MiniLM (on NewsMTSC as `configs/shipped` has it, with
-seeds/drills, from the model that `stance_first.yaml` there makes; about 25 minutes of one core), `shipped` is the model in models/stance, that learnt NewsMTSC's train part. FNC-1 folds share neither headlines nor bodies: pairs that
-straddle two folds are left out of testing and training.
+Prints one table a set: macro-F1 in per cent, and what else the set is judged by; with several seeds each seed's and their mean. Nothing is tuned here;
+settings are those of `configs/tasks/`, and of `configs/shipped/stance_learn.yaml` for `adapter` on NewsMTSC: MiniLM fine-tuned with seeds/drills from the
+model that `stance_first.yaml` there makes, which must be in `artifacts/stance_first/model` (about 25 minutes of one core a seed). `shipped` is the model in
+models/stance, which learnt NewsMTSC's train part. FNC-1 folds share neither headlines nor bodies: pairs that straddle two folds are left out of testing and
+training.
 """
 
 from __future__ import annotations
